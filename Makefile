@@ -1,0 +1,130 @@
+# Everything that a fresh Debian 12 with python3, make and git needs to run, test and measure triveni.
+# `make` alone lists the targets. Nothing is installed outside .venv but Debian's own packages, if they are missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+LOCKS := bootstrap client worker operator dev
+say = @printf '\033[1m==> %s\033[0m\n' $(1)
+
+.PHONY: help setup run test coverage lint format bench bench-peers lock example clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- set-up: one stamp for each step, so that a second run does nothing -------------------------------------------
+
+setup: .venv/.triveni ## make .venv from the locked, hashed requirements
+
+# Debian's python3 comes without venv; the native kernel wants a compiler and Python's headers.
+DEBIAN := python3 python3-venv python3-dev gcc libc6-dev
+have_venv := $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null
+have_compiler := $(PYTHON) -c 'import os, sysconfig as s; open(os.path.join(s.get_path("include"), "Python.h"))' \
+	2>/dev/null && command -v gcc >/dev/null
+
+.venv/bin/python:
+	@if ! { $(have_venv) && $(have_compiler); } && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    printf '\033[1m==> installing from Debian: $(DEBIAN)\033[0m\n'; \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get update -qq && apt-get install -qq -y --no-install-recommends $(DEBIAN) >/dev/null; \
+	fi
+	@$(have_venv) || { echo 'This Python has no venv module. As root: apt-get install $(DEBIAN)' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "triveni needs Python 3.11 or newer; \
+	set PYTHON=/path/to/one")'
+	$(call say,'creating .venv')
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+
+.venv/.bootstrap: requirements/bootstrap.lock | .venv/bin/python
+	$(call say,'installing uv and setuptools')
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+.venv/.locked: requirements/dev.lock .venv/.bootstrap
+	$(call say,'installing the locked requirements (TensorFlow is among them: a minute on a first run)')
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r $<
+	@touch $@
+
+# Again when the kernel's source changes.
+.venv/.triveni: pyproject.toml .venv/.locked $(wildcard operator/triveni/mpc/kernel/*.[ch])
+	$(call say,'installing triveni$(,) building its kernel')
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --reinstall-package triveni -e .
+	@$(BIN)/python -c 'import triveni.mpc._kernel' 2>/dev/null \
+	    || printf '\033[1;33m==> NO NATIVE KERNEL (no compiler?): predictions run in numpy, several times slower\033[0m\n'
+	@touch $@
+
+, := ,
+
+# --- use ----------------------------------------------------------------------------------------------------------
+
+run: setup ## serve the MNIST example on this machine until its quota is reached (ARGS="--quota 10")
+	@$(BIN)/triveni run examples/mnist.yaml $(ARGS)
+
+# --- check --------------------------------------------------------------------------------------------------------
+
+# The order is that of cost. One pytest run for all tiers, last, so that its summary is the last line.
+TIERS = $(wildcard tests/unit tests/integration tests/e2e)
+
+test: setup lint ## lint, then every tier of tests that can run here (ARGS="-k quota")
+	@for tier in unit integration e2e; do \
+	    if [ -d tests/$$tier ]; then echo "==> tier $$tier: runs"; \
+	    else printf '\033[1;33m==> TIER %s DOES NOT RUN: there is no tests/%s\033[0m\n' $$tier $$tier; fi; \
+	done
+	@$(BIN)/python -m pytest $(TIERS) $(ARGS)
+
+coverage: setup ## the tests again, with the lines and branches that they leave out
+	@mkdir -p build
+	@$(BIN)/python -m pytest $(TIERS) --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+lint: setup ## ruff, mypy, import contracts
+	$(call say,'ruff')
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo 'not formatted; run: make format' >&2; exit 1; }
+	$(call say,'mypy')
+	@$(BIN)/mypy --no-error-summary
+	$(call say,'import contracts')
+	@out=$$($(BIN)/lint-imports) || { echo "$$out"; exit 1; }
+
+format: setup ## let ruff fix and format
+	@$(BIN)/ruff check --fix --quiet || true
+	@$(BIN)/ruff format
+
+# --- measure ------------------------------------------------------------------------------------------------------
+
+bench: setup ## measure; figures go to build/bench.json
+	@mkdir -p build && $(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-peers: setup ## measure other systems on the same network, in throwaway environments
+	@mkdir -p build && $(BIN)/python -m benchmarks.peers $(ARGS)
+
+# --- maintain -----------------------------------------------------------------------------------------------------
+
+# Client, worker and operator are subsets of dev: the same versions are tested and shipped.
+lock: .venv/.bootstrap ## make requirements/*.lock again; keeps versions that still fit (ARGS=--upgrade renews them)
+	@lock() { \
+	    printf '\033[1m==> requirements/%s.lock\033[0m\n' $$1; \
+	    $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	        --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/$$1.lock "$${@:2}"; \
+	}; \
+	lock dev --all-extras --group dev $(ARGS); \
+	same='-c requirements/dev.lock'; \
+	lock client $$same; \
+	lock worker --extra worker --extra compile --extra sharing $$same; \
+	lock operator --extra operator $$same; \
+	printf '\033[1m==> requirements/bootstrap.lock\033[0m\n'; \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --no-emit-find-links --group pyproject.toml:build $$same -o requirements/bootstrap.lock $(ARGS)
+
+example: setup ## train the MNIST example again and write its files
+	@$(BIN)/python examples/mnist/train.py
+	@$(BIN)/python examples/mnist/manifest.py
+
+clean: ## remove what was built here, .venv too; caches in ~/.cache/triveni stay
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis operator/*.egg-info
+	@find operator tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@rm -f operator/triveni/mpc/_kernel*.so

@@ -1,0 +1,1 @@
+"""What is decided about a SecureModel: pure functions over what is observed."""

@@ -1,0 +1,236 @@
+"""One epoch on this machine: three workers and a sharing process, from their certificates to their final reports.
+
+It decides nothing about the quota and nothing about what comes next; it says how the epoch ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from triveni.api.securemodel import SecureModel
+from triveni.controller.quota import PARTIES, Grant
+from triveni.identity.authority import Authority
+from triveni.identity.credentials import Credentials
+from triveni.identity.names import Identity
+from triveni.local.ending import Cause, Ended, why
+from triveni.local.events import LogLine, Served, Serving, StepBegan, StepEnded, Tell
+from triveni.local.logs import follow
+from triveni.local.ports import HOST, Ports
+from triveni.local.processes import Process, Processes, wait_all
+from triveni.local.reports import WorkerReport, read_report, read_sharing_failure
+from triveni.local.watch import Watch
+
+SHARE_SECONDS = 300
+"""For the first compilation of a large model on a slow machine; the sharing process gives up by itself before."""
+
+END_SECONDS = 8.0
+"""How long workers may take to end when one of them has: to notice, drain, erase and report."""
+
+START, COMPILE, SHARE = "start three workers", "compile and prove the program", "share the model"
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """How the processes are started, without their arguments."""
+
+    worker: Sequence[str] = (sys.executable, "-m", "triveni.worker")
+    sharing: Sequence[str] = (sys.executable, "-m", "triveni.sharing")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnd:
+    """How an epoch ended; `served` requests of it are known to be answered."""
+
+    cause: Cause
+    detail: str
+    reports: tuple[WorkerReport | None, ...]
+    served: int
+    last_status: tuple[Mapping[str, Any] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What stays the same over all epochs of a run. The certificate of `runner` is a client's."""
+
+    secure_model: SecureModel
+    uid: str
+    model: Path
+    authority: Authority
+    runner: Credentials
+    ports: Ports
+    connection: Path
+    cache: Path | None
+    commands: Commands
+
+
+class Epoch:
+    """One epoch, run once with `run`."""
+
+    def __init__(
+        self, setting: Setting, grant: Grant, directory: Path, processes: Processes, tell: Tell, verbose: bool
+    ) -> None:
+        self._setting, self._grant, self._directory = setting, grant, directory
+        self._processes, self._tell, self._verbose = processes, tell, verbose
+        self._served = 0
+        self._step: tuple[str, float] | None = None
+
+    async def run(self, stop: asyncio.Event, served_before: int, started: Callable[[], Awaitable[None]]) -> EpochEnd:
+        """Start everything, serve until the epoch ends or `stop` is set, gather the reports.
+
+        Requests that are answered are told with numbers that follow `served_before`. `started` is awaited as soon as
+        the processes have been started, long before they serve.
+        """
+        began = time.monotonic()
+        self._begin(START)
+        workers = [await self._start_worker(party) for party in range(PARTIES)]
+        sharing = await self._start_sharing()
+        await started()
+        async with AsyncExitStack() as stack:
+            if self._verbose:
+                for process in (*workers, sharing):
+                    await stack.enter_async_context(follow(process.log, self._line(process.name)))
+            watch = Watch(self._grant.epoch, self._setting.ports.front, self._setting.runner)
+            await stack.enter_async_context(watch)
+            over = [process.ended for process in workers]
+            stopping = asyncio.create_task(stop.wait())
+            stack.callback(stopping.cancel)
+            serving = False
+            while not stopping.done() and not any(task.done() for task in over):
+                if sharing.code not in (None, 0):
+                    break
+                if not serving:
+                    self._progress(watch)
+                if not serving and sharing.code == 0 and all(s not in BEFORE_SERVING for s in watch.states()):
+                    serving = True
+                    self._end_step()
+                    seconds = time.monotonic() - began
+                    self._tell(Serving(self._grant.epoch, self._setting.connection, seconds))
+                self._tell_served(served_before, min(map(watch.answered, range(PARTIES))))
+                watch.news.clear()
+                news = asyncio.create_task(watch.news.wait())
+                waiting: list[asyncio.Task[Any]] = [news, stopping, *over]
+                waiting += [sharing.ended] if sharing.running else []
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+            stopped = stopping.done()
+            first = [not process.running for process in workers]
+            await self._end(workers, sharing, serving, stopped, watch)
+        cause, detail, reports = self._ended(workers, sharing, first, stopped)
+        released = [report.counts.answered for report in reports if report]
+        self._tell_served(served_before, min(released, default=0))
+        return EpochEnd(cause, detail, reports, self._served, tuple(watch.status))
+
+    async def _start_worker(self, party: int) -> Process:
+        setting, epoch = self._setting, self._grant.epoch
+        metadata = setting.secure_model.metadata
+        identity = Identity.worker(metadata.namespace, setting.uid, epoch, party)
+        credentials = self._directory / f"worker-{party}-credentials"
+        setting.authority.issue(identity).write(credentials)
+        config = {
+            "namespace": metadata.namespace,
+            "uid": setting.uid,
+            "name": metadata.name,
+            "epoch": epoch,
+            "party": party,
+            "protocol": setting.secure_model.spec.protocol,
+            "grant": self._grant.rows,
+            "listen": {"host": HOST, "port": setting.ports.front[party]},
+            "peer_listen": {"host": HOST, "port": setting.ports.peer[party]},
+            "peers": {
+                str(peer): {"host": HOST, "port": setting.ports.peer[peer]} for peer in range(PARTIES) if peer != party
+            },
+            "credentials": str(credentials),
+            "report": str(self._report(party)),
+            "cache": str(setting.cache) if setting.cache else None,
+            "max_rows": setting.secure_model.spec.batching.max_rows,
+        }
+        path = self._directory / f"worker-{party}.json"
+        path.write_text(json.dumps(config))
+        command = [*setting.commands.worker, "--config", str(path)]
+        return await self._processes.start(f"worker {party}", command, self._directory / f"worker-{party}.log")
+
+    async def _start_sharing(self) -> Process:
+        setting = self._setting
+        identity = Identity.sharing_job(setting.secure_model.metadata.namespace, setting.uid, self._grant.epoch)
+        credentials = self._directory / "sharing-credentials"
+        setting.authority.issue(identity).write(credentials)
+        spec = setting.secure_model.spec
+        command = [*setting.commands.sharing, "--model", str(setting.model), "--protocol", spec.protocol]
+        if spec.model.digest:
+            command += ["--digest", spec.model.digest]
+        for port in setting.ports.front:
+            command += ["--worker", f"{HOST}:{port}"]
+        command += ["--credentials", str(credentials), "--report", str(self._directory / "sharing.report.json")]
+        command += ["--timeout", str(SHARE_SECONDS)]
+        return await self._processes.start("sharing", command, self._directory / "sharing.log")
+
+    def _report(self, party: int) -> Path:
+        return self._directory / f"worker-{party}.report.json"
+
+    def _line(self, name: str) -> Callable[[str], None]:
+        return lambda line: self._tell(LogLine(name, line))
+
+    def _progress(self, watch: Watch) -> None:
+        """Which step the workers are at: the step of the one that is furthest behind."""
+        steps = {STEPS.get(state, SHARE) for state in watch.states()}
+        step = next(step for step in (START, COMPILE, SHARE) if step in steps)
+        if self._step and self._step[0] != step:
+            self._end_step()
+            self._begin(step)
+
+    def _begin(self, step: str) -> None:
+        self._step = (step, time.monotonic())
+        self._tell(StepBegan(self._grant.epoch, step))
+
+    def _end_step(self) -> None:
+        if self._step:
+            step, since = self._step
+            self._tell(StepEnded(self._grant.epoch, step, time.monotonic() - since))
+            self._step = None
+
+    def _tell_served(self, before: int, served: int) -> None:
+        while self._served < served:
+            self._served += 1
+            self._tell(Served(before + self._served))
+
+    async def _end(
+        self, workers: Sequence[Process], sharing: Process, serving: bool, stopped: bool, watch: Watch
+    ) -> None:
+        """Let the workers end by themselves where they will, then end what is left."""
+        rows = self._grant.rows
+        at_quota = rows is not None and any(watch.answered(party) >= rows for party in range(PARTIES))
+        if at_quota or (serving and not stopped):
+            await wait_all(workers, END_SECONDS)
+        await self._processes.stop((*workers, sharing))
+
+    def _ended(
+        self, workers: Sequence[Process], sharing: Process, first: Sequence[bool], stopped: bool
+    ) -> tuple[Cause, str, tuple[WorkerReport | None, ...]]:
+        ended = [
+            Ended(party, process.code, read_report(self._report(party)), first[party], process.last_words())
+            for party, process in enumerate(workers)
+        ]
+        failure = read_sharing_failure(self._directory / "sharing.report.json")
+        cause, detail = why(
+            ended, stopped=stopped, sharing_code=sharing.code, failure=failure, words=sharing.last_words()
+        )
+        return cause, detail, tuple(worker.report for worker in ended)
+
+
+BEFORE_SERVING = frozenset({"", "Starting", "WaitingForArchitecture", "Compiling", "WaitingForShares"})
+
+STEPS: Mapping[str, str] = {
+    "": START,
+    "Starting": START,
+    "WaitingForArchitecture": COMPILE,
+    "Compiling": COMPILE,
+    "WaitingForShares": SHARE,
+}

@@ -1,0 +1,29 @@
+"""The compiler's process: an architecture on standard input, its program on standard output."""
+
+from __future__ import annotations
+
+import sys
+
+from triveni.mpc.architecture import Architecture, InvalidArchitecture
+from triveni.mpc.compile.driver import COMPILER
+from triveni.mpc.passes import optimise
+
+
+def main() -> int:
+    """Exit code 0, or 1 with the reason as the last line of standard error."""
+    try:
+        from triveni.mpc.compile.trace import Untraceable, trace
+    except ImportError as error:
+        print(f"{error.name} is not installed here; install triveni[compile]", file=sys.stderr)
+        return 1
+    try:
+        program = optimise(trace(Architecture.from_json(sys.stdin.buffer.read()), COMPILER))
+    except (InvalidArchitecture, Untraceable) as error:
+        print(error, file=sys.stderr)
+        return 1
+    sys.stdout.buffer.write(program.to_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,347 @@
+"""From a lowered network to the raw program: build TF Encrypted's graph, then read it.
+
+The graph is built for two numbers of rows and read twice; each dimension of the program is the line through its two
+values, so the program holds for any number of rows, and a graph whose structure depends on that number is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from triveni.mpc.affine import line_through
+from triveni.mpc.architecture import Architecture
+from triveni.mpc.compile.tfe import Private, TracedABY3, traced_protocol
+from triveni.mpc.lowering import Convolution, Linear, Network, Rearrange, Rectify, Step, SumPooling, lower
+from triveni.mpc.program import Draw, Dtype, Input, Node, Program
+
+ROWS = (2, 3)
+"""Batch sizes of the two traces; not 1, which would broadcast."""
+
+
+@dataclass(frozen=True)
+class Untraceable(Exception):
+    """TF Encrypted's graph holds something that a program cannot."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def trace(architecture: Architecture, compiler: str) -> Program:
+    """The raw program of an architecture in ABY3.
+
+    Raises:
+        InvalidArchitecture: see `lower`.
+        Untraceable: the graph has an operation, a constant or a shape that a program cannot hold.
+    """
+    network = lower(architecture)
+    first, second = (_read(network, rows) for rows in ROWS)
+    return Program(
+        protocol="ABY3",
+        architecture_digest=architecture.digest,
+        input_shape=network.input_shape,
+        output_shape=network.output_shape,
+        weights=network.weights,
+        outputs=_generalise(first, second),
+        compiler=compiler,
+    )
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """One operation of the graph for one number of rows."""
+
+    op: str
+    inputs: tuple[int, ...]
+    attrs: dict[str, Any]
+    shape: tuple[int, ...]
+    dtype: Dtype
+    party: int | None
+    draw: Draw | None
+    input: Input | None
+
+    def structure(self) -> tuple[Any, ...]:
+        return self.op, self.inputs, self.attrs, len(self.shape), self.dtype, self.party, self.draw, self.input
+
+
+@dataclass(frozen=True)
+class _RawProgram:
+    nodes: list[_Raw]
+    outputs: list[list[int]]
+
+
+def _generalise(first: _RawProgram, second: _RawProgram) -> tuple[tuple[Node, Node], ...]:
+    if first.outputs != second.outputs or len(first.nodes) != len(second.nodes):
+        raise Untraceable("the graph depends on the number of rows")
+    nodes: list[Node] = []
+    for a, b in zip(first.nodes, second.nodes, strict=True):
+        if a.structure() != b.structure():
+            raise Untraceable(f"operation {a.op} depends on the number of rows")
+        shape = tuple(line_through(ROWS[0], m, ROWS[1], n) for m, n in zip(a.shape, b.shape, strict=True))
+        inputs = tuple(nodes[i] for i in a.inputs)
+        nodes.append(Node(a.op, inputs, a.attrs, shape, a.dtype, a.party, a.draw, a.input))
+    return tuple((nodes[one], nodes[two]) for one, two in first.outputs)
+
+
+def _build(protocol: TracedABY3, network: Network, rows: int) -> list[list[tf.Tensor]]:
+    """The graph of a network; returns the two answer tensors of each server."""
+    weights = {name: protocol.secret(name, shape) for name, shape in network.weights.items()}
+    value = protocol.secret("x", (rows, *network.input_shape))
+    for step in network.steps:
+        value = _step(protocol, step, value, weights, rows)
+    return protocol.rerandomised(value)
+
+
+def _step(protocol: TracedABY3, step: Step, x: Private, weights: dict[str, Private], rows: int) -> Private:
+    match step:
+        case Rectify():
+            return protocol.relu(x)
+        case Rearrange():
+            return protocol.on_shares(x, lambda t: tf.reshape(t, [rows, *step.shape]))
+        case SumPooling():
+            return protocol.on_shares(x, lambda t: _sum_windows(t, step))
+        case Linear():
+            return _affine_map(protocol, step, x, weights)
+        case Convolution():
+            height, width = step.kernel_shape[:2]
+            padded = protocol.on_shares(x, lambda t: tf.pad(t, [(0, 0), *step.pads, (0, 0)])) if any(
+                map(any, step.pads)
+            ) else x
+            columns = protocol.on_shares(padded, lambda t: _patches(t, (height, width), step.strides))
+            _, out_height, out_width, size = columns.shape.as_list()
+            flat = protocol.on_shares(columns, lambda t: tf.reshape(t, [-1, size]))
+            y = _affine_map(protocol, step, flat, weights)
+            image = [rows, out_height, out_width, step.kernel_shape[-1]]
+            return protocol.on_shares(y, lambda t: tf.reshape(t, image))
+
+
+def _affine_map(
+    protocol: TracedABY3, step: Linear | Convolution, x: Private, weights: dict[str, Private]
+) -> Private:
+    """Product with the kernel (TF Encrypted: re-shared and truncated) plus bias."""
+    size = x.shape.as_list()[-1]
+    kernel = protocol.on_shares(
+        weights[f"{step.name}/kernel"], lambda t: tf.reshape(t, [size, step.kernel_shape[-1]])
+    )
+    y = protocol.matmul(x, kernel)
+    return protocol.add(y, weights[f"{step.name}/bias"]) if step.use_bias else y
+
+
+def _patches(images: tf.Tensor, window: tuple[int, int], strides: tuple[int, int]) -> tf.Tensor:
+    return tf.image.extract_patches(images, [1, *window, 1], [1, *strides, 1], [1, 1, 1, 1], "VALID")
+
+
+def _sum_windows(images: tf.Tensor, step: SumPooling) -> tf.Tensor:
+    columns = _patches(images, step.window, step.strides)
+    rows, height, width, _ = columns.shape.as_list()
+    size = step.window[0] * step.window[1]
+    return tf.reduce_sum(tf.reshape(columns, [rows, height, width, size, images.shape[-1]]), axis=3)
+
+
+# Reading the graph ----------------------------------------------------------------------------------------------------
+
+_BINARY = {
+    "AddV2": "add",
+    "Sub": "sub",
+    "Mul": "mul",
+    "BitwiseAnd": "and",
+    "BitwiseOr": "or",
+    "BitwiseXor": "xor",
+    "LogicalAnd": "and",
+    "LogicalOr": "or",
+    "LeftShift": "shl",
+}
+_DTYPES: dict[Any, Dtype] = {tf.int64: "i8", tf.uint64: "i8", tf.int8: "u1", tf.uint8: "u1", tf.bool: "b1"}
+_FULL_RANGE = {tf.int64: (-(2**63), 2**63 - 1), tf.int8: (-(2**7), 2**7 - 1), tf.bool: (0, 2)}
+
+
+def _read(network: Network, rows: int) -> _RawProgram:
+    with tf.Graph().as_default():
+        protocol, recorder = traced_protocol()
+        outputs = _build(protocol, network, rows)
+        return _Reader(recorder.draws).read(outputs)
+
+
+class _Reader:
+    """Reads a graph depth first from its outputs, which gives the canonical order of its operations."""
+
+    def __init__(self, draws: dict[str, tuple[tf.Tensor, int, int]]) -> None:
+        self.draws = draws
+        self.nodes: list[_Raw] = []
+        self.number: dict[str, int] = {}
+        self.streams: dict[str, set[int]] = {}
+
+    def read(self, outputs: list[list[tf.Tensor]]) -> _RawProgram:
+        tensors = [tensor for pair in outputs for tensor in pair]
+        order = _depth_first(tensors)
+        for tensor in order:
+            if tensor.op.name in self.draws:
+                self.streams.setdefault(self._key(tensor)[0], set()).add(_party(tensor.op))
+        for tensor in order:
+            self.number[tensor.name] = len(self.nodes)
+            self.nodes.append(self._node(tensor))
+        return _RawProgram(self.nodes, [[self.number[t.name] for t in pair] for pair in outputs])
+
+    def _key(self, tensor: tf.Tensor) -> tuple[str, int]:
+        """The placeholder of a draw's key and the nonce that was added to it."""
+        operation, nonce = self.draws[tensor.op.name][0].op, 0
+        while operation.type == "AddV2":
+            nonce += int(tf.get_static_value(operation.inputs[1]).reshape(-1)[0])
+            operation = operation.inputs[0].op
+        if operation.type != "Placeholder":
+            raise Untraceable(f"a key made by {operation.type}")
+        return operation.name, nonce
+
+    def _node(self, tensor: tf.Tensor) -> _Raw:
+        operation = tensor.op
+        op, attrs, inputs = self._operation(tensor)
+        draw = secret = None
+        if op == "draw":
+            key, nonce = self._key(tensor)
+            if self.draws[operation.name][1:] != _FULL_RANGE[tensor.dtype]:
+                raise Untraceable(f"a draw of {tensor.dtype} in {self.draws[operation.name][1:]}, not its full range")
+            # `passes.number_draws` gives all keys of the same holders one stream.
+            draw = Draw(tuple(sorted(self.streams[key])), _draw_number(key, nonce))
+        elif op == "input":
+            _, party, j, name = operation.name.split("/", 3)
+            secret = Input(name, (int(party) + int(j)) % 3)
+        return _Raw(
+            op,
+            tuple(self.number[i.name] for i in inputs),
+            attrs,
+            tuple(tensor.shape.as_list()),
+            _DTYPES[tensor.dtype],
+            None if op == "const" else _party(operation),
+            draw,
+            secret,
+        )
+
+    def _operation(self, tensor: tf.Tensor) -> tuple[str, dict[str, Any], Sequence[tf.Tensor]]:
+        operation = tensor.op
+        inputs = list(operation.inputs)
+        if operation.type in _BINARY:
+            return _BINARY[operation.type], {}, inputs
+        match operation.type:
+            case "Placeholder":
+                return ("draw" if operation.name in self.draws else "input"), {}, []
+            case "Const":
+                return "const", {"value": _uniform(operation)}, []
+            case "RightShift":
+                return ("shr" if tensor.dtype == tf.uint64 else "sar"), {}, inputs
+            case "Invert" | "LogicalNot":
+                return "not", {}, inputs
+            case "Identity":
+                return "identity", {}, inputs
+            case "Bitcast" if _DTYPES[tensor.dtype] == _DTYPES[inputs[0].dtype]:
+                return "identity", {}, inputs
+            case "Cast":
+                return "cast", {}, inputs
+            case "Reshape" | "ExpandDims" | "Squeeze":
+                return "reshape", {}, inputs[:1]
+            case "Transpose":
+                return "transpose", {"perm": _static(inputs[1])}, inputs[:1]
+            case "Pack":
+                return "stack", {"axis": operation.get_attr("axis") % len(tensor.shape)}, inputs
+            case "SelectV2":
+                return "select", {}, inputs
+            case "MatMul" if not operation.get_attr("transpose_a") and not operation.get_attr("transpose_b"):
+                return "matmul", {}, inputs
+            case "Sum":
+                rank = len(inputs[0].shape)
+                axes = [axis % rank for axis in _static(inputs[1])]
+                return "sum", {"axes": axes, "keep": bool(operation.get_attr("keep_dims"))}, inputs[:1]
+            case "Pad":
+                pads = tf.get_static_value(inputs[1]).tolist()
+                return "pad", {"before": [b for b, _ in pads], "after": [a for _, a in pads]}, inputs[:1]
+            case "PyFunc":
+                return operation.get_attr("token").decode(), {}, inputs
+            case "ExtractImagePatches" if operation.get_attr("padding") == b"VALID":
+                kernel, strides = (list(operation.get_attr(key))[1:3] for key in ("ksizes", "strides"))
+                return "patches", {"kernel": kernel, "strides": strides}, inputs
+            case "StridedSlice":
+                return "slice", _slice(operation), inputs[:1]
+        raise Untraceable(f"operation {operation.type}")
+
+
+def _depth_first(roots: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Every tensor that the roots need, each after the data that it is computed from."""
+    order: list[tf.Tensor] = []
+    seen: set[str] = set()
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            tensor, ready = stack.pop()
+            if tensor.name in seen:
+                continue
+            if ready:
+                seen.add(tensor.name)
+                order.append(tensor)
+                continue
+            stack.append((tensor, True))
+            stack.extend((i, False) for i in reversed(_data_inputs(tensor.op)) if i.name not in seen)
+    return order
+
+
+_FIRST_ONLY = {"Reshape", "ExpandDims", "Squeeze", "Transpose", "Sum", "Pad", "StridedSlice"}
+
+
+def _data_inputs(operation: tf.Operation) -> list[tf.Tensor]:
+    """Inputs that are values of the computation, not shapes or axes."""
+    return list(operation.inputs)[:1] if operation.type in _FIRST_ONLY else list(operation.inputs)
+
+
+def _draw_number(key: str, nonce: int) -> int:
+    """A number that differs for every (key, nonce) of a trace; keys are named key, key_1, key_2, ..."""
+    suffix = key.rpartition("_")[2]
+    return (int(suffix) if suffix.isdigit() else 0) * 2**32 + nonce
+
+
+def _party(operation: tf.Operation) -> int:
+    if not operation.device:
+        raise Untraceable(f"{operation.type} is on no server")
+    return int(operation.device.split("task:")[1].split("/")[0])
+
+
+def _static(tensor: tf.Tensor) -> list[int]:
+    return [int(v) for v in tf.get_static_value(tensor).reshape(-1)]
+
+
+def _uniform(operation: tf.Operation) -> int:
+    values = tf.make_ndarray(operation.node_def.attr["value"].tensor)
+    first = values.reshape(-1)[0]
+    if not (values == first).all():
+        raise Untraceable("a constant of several values; programs hold public scalars only")
+    number = int(first)
+    return number - 2**64 if values.dtype == "uint64" and number >= 2**63 else number
+
+
+def _slice(operation: tf.Operation) -> dict[str, Any]:
+    source = operation.inputs[0].shape.as_list()
+    begin, end, step = (_static(operation.inputs[i]) for i in (1, 2, 3))
+    mask = {key: operation.get_attr(f"{key}_mask") for key in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
+    if mask["ellipsis"] or mask["new_axis"]:
+        raise Untraceable("a slice that adds or skips axes")
+    attrs: dict[str, Any] = {"start": [], "stop": [], "step": [], "drop": []}
+    for axis, size in enumerate(source):
+        start, stop, stride = 0, None, 1
+        if axis < len(begin):
+            if mask["shrink_axis"] >> axis & 1:
+                attrs["drop"].append(axis)
+                start = begin[axis] % size
+                stop = start + 1
+            else:
+                bounds = slice(
+                    None if mask["begin"] >> axis & 1 else begin[axis],
+                    None if mask["end"] >> axis & 1 else end[axis],
+                    step[axis],
+                ).indices(size)
+                start, stop, stride = bounds[0], None if bounds[1] >= size else bounds[1], bounds[2]
+        for key, value in (("start", start), ("stop", stop), ("step", stride)):
+            attrs[key].append(value)
+    return attrs
+

@@ -1,0 +1,220 @@
+"""The program: what the three workers compute together, as plain data.
+
+A program is a directed acyclic graph of nodes in one canonical order. Every node belongs to one party (constants to
+all); an edge between two parties is a message. It holds no weight and no number that depends on the batch size: shapes
+are affine in the number of rows. Its JSON is the same bytes wherever it is compiled, so that workers can compare
+digests. docs/engine.md documents the format; `ops.py` is the meaning of each operation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from triveni.mpc.affine import Affine, affine, product
+
+FORMAT = "triveni.dev/program/v1"
+
+PARTIES = (0, 1, 2)
+
+Dtype = Literal["i8", "u1", "b1"]
+"""``i8`` a word of the ring mod 2^64; ``u1`` a byte of bit planes; ``b1`` one bit in a byte."""
+
+ITEM_BYTES: Mapping[Dtype, int] = {"i8": 8, "u1": 1, "b1": 1}
+
+Shape = tuple[Affine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One random value: the key of `holders` (all parties that can make it), and its number in that key's stream."""
+
+    holders: tuple[int, ...]
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One component of a secret: `name` is ``x`` (a request) or the name of a weight, `component` 0, 1 or 2."""
+
+    name: str
+    component: int
+
+    @property
+    def is_request(self) -> bool:
+        """Whether the value comes with each request, rather than once for an epoch."""
+        return self.name == "x"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One value of one party. Nodes are immutable and compared by identity.
+
+    `attrs` holds JSON data only, whose keys depend on `op`; `draw` and `input` nodes have theirs in `draw`, `input`.
+    """
+
+    op: str
+    inputs: tuple[Node, ...]
+    attrs: Mapping[str, Any]
+    shape: Shape
+    dtype: Dtype
+    party: int | None
+    draw: Draw | None = None
+    input: Input | None = None
+
+    @property
+    def size(self) -> Affine:
+        """Number of elements."""
+        return product(self.shape)
+
+    @property
+    def nbytes(self) -> Affine:
+        """Size in bytes."""
+        return self.size * ITEM_BYTES[self.dtype]
+
+    def with_inputs(self, inputs: Iterable[Node]) -> Node:
+        """The same operation on other values; itself if nothing changes."""
+        new = tuple(inputs)
+        same = len(new) == len(self.inputs) and all(a is b for a, b in zip(new, self.inputs, strict=True))
+        return self if same else replace(self, inputs=new)
+
+    def __repr__(self) -> str:
+        shape = ",".join(map(str, self.shape))
+        what = self.draw or self.input or dict(self.attrs)
+        return f"<{self.op} {self.dtype}[{shape}] party {self.party} {what}>"
+
+
+@dataclass(frozen=True)
+class Program:
+    """The whole computation of all three parties.
+
+    `outputs[p]` are the two components of the answer that party p holds: components p and p+1 mod 3.
+    `weights` gives the shape of each weight input in the order in which the sharing job sends them.
+    """
+
+    protocol: str
+    architecture_digest: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    weights: Mapping[str, tuple[int, ...]]
+    outputs: tuple[tuple[Node, Node], ...]
+    compiler: str = ""
+    nodes: tuple[Node, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(topological(self.outputs)))
+
+    def with_outputs(self, outputs: Iterable[Iterable[Node]]) -> Program:
+        """The same program with other output nodes (passes use it)."""
+        pairs = tuple((first, second) for first, second in outputs)
+        return replace(self, outputs=pairs)
+
+    def to_json(self) -> bytes:
+        """Canonical bytes: nodes in topological order, no white space, sorted keys."""
+        number = {node: position for position, node in enumerate(self.nodes)}
+        document = {
+            "format": FORMAT,
+            "protocol": self.protocol,
+            "architecture": self.architecture_digest,
+            "compiler": self.compiler,
+            "input": list(self.input_shape),
+            "output": list(self.output_shape),
+            "weights": [[name, list(shape)] for name, shape in self.weights.items()],
+            "nodes": [_node_json(node, number) for node in self.nodes],
+            "outputs": [[number[node] for node in pair] for pair in self.outputs],
+        }
+        return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical bytes, in hex."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Program:
+        """Read a program; ValueError if it is not one. It proves nothing: see `prove`."""
+        try:
+            return _read(json.loads(data))
+        except (KeyError, TypeError, IndexError, RecursionError) as error:
+            raise ValueError(f"not a program: {type(error).__name__}: {error}") from error
+
+
+def _node_json(node: Node, number: Mapping[Node, int]) -> list[Any]:
+    attrs = dict(node.attrs)
+    if node.draw:
+        attrs |= {"holders": list(node.draw.holders), "index": node.draw.index}
+    if node.input:
+        attrs |= {"name": node.input.name, "component": node.input.component}
+    return [
+        node.op,
+        [number[i] for i in node.inputs],
+        attrs,
+        [dim.json() for dim in node.shape],
+        node.dtype,
+        node.party,
+    ]
+
+
+def _read(document: Mapping[str, Any]) -> Program:
+    if document["format"] != FORMAT:
+        raise ValueError(f"not a program of format {FORMAT}: {document['format']!r}")
+    nodes: list[Node] = []
+    for op, inputs, attrs, shape, dtype, party in document["nodes"]:
+        if any(not 0 <= i < len(nodes) for i in inputs) or dtype not in ITEM_BYTES:
+            raise ValueError(f"node {len(nodes)} reads a later node or has an unknown type")
+        if (party is None) != (op == "const") or party not in (None, *PARTIES):
+            raise ValueError(f"node {len(nodes)} belongs to no party")
+        draw = Draw(tuple(attrs["holders"]), attrs["index"]) if op == "draw" else None
+        secret = Input(attrs["name"], attrs["component"]) if op == "input" else None
+        nodes.append(
+            Node(
+                op,
+                tuple(nodes[i] for i in inputs),
+                {} if draw or secret else attrs,
+                tuple(affine(dim) for dim in shape),
+                dtype,
+                party,
+                draw,
+                secret,
+            )
+        )
+    return Program(
+        protocol=document["protocol"],
+        architecture_digest=document["architecture"],
+        input_shape=tuple(document["input"]),
+        output_shape=tuple(document["output"]),
+        weights={name: tuple(shape) for name, shape in document["weights"]},
+        outputs=tuple((nodes[a], nodes[b]) for a, b in document["outputs"]),
+        compiler=document["compiler"],
+    )
+
+
+def topological(outputs: Iterable[Iterable[Node]]) -> Iterator[Node]:
+    """Every node that the outputs need, each after its inputs, in an order that depends on the graph alone."""
+    done: set[Node] = set()
+    for root in (node for pair in outputs for node in pair):
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node in done:
+                stack.pop()
+                continue
+            waiting = [i for i in node.inputs if i not in done]
+            if waiting:
+                stack.extend(reversed(waiting))
+                continue
+            done.add(node)
+            stack.pop()
+            yield node
+
+
+def rewrite(program: Program, change: Callable[[Node], Node | None]) -> Program:
+    """Rebuild a program bottom-up; `change` sees each node with its inputs already changed."""
+    new: dict[Node, Node] = {}
+    for node in program.nodes:
+        moved = node.with_inputs(new[i] for i in node.inputs)
+        new[node] = change(moved) or moved
+    return program.with_outputs([new[node] for node in pair] for pair in program.outputs)

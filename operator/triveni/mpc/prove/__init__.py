@@ -1,0 +1,108 @@
+"""The prover: shows, for a program as it is, that no worker can learn what is not its own.
+
+For each party, the joint distribution of all messages that it receives is independent of every secret component that
+it does not hold, given those that it does hold and its own draws. Shapes are symbolic in the rows, so that one proof
+holds for every batch size; and it holds for any number of runs, since each has draws of its own. What a program's
+author meant plays no part: a program that cannot be proved does not run. The argument is docs/prover.md.
+
+- `atoms`: which draws and secrets occur where
+- `rules`: pad elimination for one party
+- `structure`, `answer`: the form that a program and its answer must have
+- `proof`: the result
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from triveni.mpc.program import PARTIES, Draw, Node, Program, rewrite
+from triveni.mpc.prove.answer import check_answer
+from triveni.mpc.prove.atoms import Atom, Occurrences
+from triveni.mpc.prove.proof import (
+    OpenMessage,
+    PartyProof,
+    Proof,
+    Row,
+    Rule,
+    Structure,
+    Uniform,
+    Unproven,
+    Violation,
+)
+from triveni.mpc.prove.rules import prove_party
+from triveni.mpc.prove.structure import check_form
+from triveni.mpc.schedule import Schedule
+
+__all__ = [
+    "Atom",
+    "OpenMessage",
+    "PartyProof",
+    "Proof",
+    "Row",
+    "Rule",
+    "Structure",
+    "Uniform",
+    "Unproven",
+    "Violation",
+    "prove",
+    "prove_two",
+    "require_proof",
+]
+
+
+def prove(program: Program) -> Proof:
+    """The proof of one run; look at `holds`."""
+    return _prove([program])
+
+
+def prove_two(program: Program) -> Proof:
+    """The proof of the joint view of two runs with the same weights, another request and other draws.
+
+    Lemma 6 says that it holds whenever `prove` does; this checks the lemma.
+    """
+    return _prove([program, another_run(program, fresh_draws=True)])
+
+
+def require_proof(program: Program) -> Proof:
+    """The proof of a program that may run.
+
+    Raises:
+        Unproven: the proof does not hold; its text says which message of which party, and why.
+    """
+    proof = prove(program)
+    if not proof.holds:
+        raise Unproven(proof)
+    return proof
+
+
+def another_run(program: Program, *, fresh_draws: bool) -> Program:
+    """The same program for another request; its draws are those of the first run unless they are to be fresh."""
+    count = 1 + max((node.draw.index for node in program.nodes if node.draw), default=0)
+
+    def change(node: Node) -> Node:
+        if node.draw is None:
+            return replace(node)
+        index = node.draw.index + (count if fresh_draws else 0)
+        return replace(node, draw=Draw(node.draw.holders, index))
+
+    return rewrite(program, change)
+
+
+def _prove(runs: Sequence[Program]) -> Proof:
+    """The proof of the joint view of `runs`; draws of one key and index are one value in all of them."""
+    first = runs[0]
+    violations = tuple(check_form(first))
+    if violations:
+        return Proof(first.digest, (), violations)
+    try:
+        sent = [message for run in runs for message in Schedule(run).messages]
+    except ValueError as error:  # a value would be sent that depends on weights and on no draw
+        return Proof(first.digest, (), (Violation(Structure.MESSAGE, str(error)),))
+    nodes = [node for run in runs for node in run.nodes]
+    found = Occurrences(nodes, [node for run in runs for pair in run.outputs for node in pair])
+    numbers = {node: number for number, node in enumerate(nodes)}
+    parties = tuple(
+        prove_party(party, [m.node for m in sent if m.receiver == party], found, numbers) for party in PARTIES
+    )
+    return Proof(first.digest, parties, tuple(check_answer(first, found)))

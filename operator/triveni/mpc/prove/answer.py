@@ -1,0 +1,81 @@
+"""The answer's own rule: its three components are uniform subject to their sum.
+
+So who reveals them learns the answer, and nothing about how it came about. The exact form, with component c of the
+answer before it is masked called y_c, and two draws m and n that occur nowhere else (lemma 5 in docs/prover.md):
+
+    component 0 = add(y_0, m)    component 1 = sub(sub(y_1, m), n)    component 2 = add(y_2, n)
+
+Both parties that hold a component must answer with the same expression, so that the copies are one value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterator
+
+from triveni.mpc.program import Draw, Node, Program
+from triveni.mpc.prove.atoms import Occurrences
+from triveni.mpc.prove.proof import Structure, Violation
+
+_COMMUTATIVE = frozenset({"add", "mul", "and", "or", "xor"})
+
+
+def check_answer(program: Program, found: Occurrences) -> Iterator[Violation]:
+    """Every way in which the answer is not of the form above."""
+    (zero, one), (one_again, two), (two_again, zero_again) = program.outputs
+    m, n = _mask(zero), _mask(two)
+    if m is None or n is None or m == n:
+        yield _violation("components 0 and 2 are not each the sum of a value and a draw of its own")
+        return
+    inner = [_unmasked(node, "sub", n) for node in (one, one_again)]
+    bases = [
+        *(_unmasked(node, "add", m) for node in (zero, zero_again)),
+        *(node and _unmasked(node, "sub", m) for node in inner),
+        *(_unmasked(node, "add", n) for node in (two, two_again)),
+    ]
+    values = [node for node in bases if node is not None]
+    if len(values) < len(bases):
+        yield _violation("the two holders of a component do not both mask it with the same two draws")
+        return
+    masks = found.cone[zero.inputs[1]] | found.cone[two.inputs[1]]
+    expected = {node for pair in program.outputs for node in pair} | {node for node in inner if node is not None}
+    for node in values + [n for n in program.nodes if n.draw is None and n not in expected]:
+        if found.cone[node] & masks:
+            yield _violation(f"a draw that masks the answer is used a second time, in {node!r}")
+    number = _value_numbers(program)
+    for component in range(3):
+        if number[values[2 * component]] != number[values[2 * component + 1]]:
+            yield _violation(f"the two holders of component {component} answer with different expressions")
+
+
+def _violation(reason: str) -> Violation:
+    return Violation(Structure.ANSWER, reason)
+
+
+def _mask(node: Node) -> Draw | None:
+    """m, if `node` is add(y, m) and m a draw of the shape of the answer."""
+    if node.op != "add" or node.inputs[1].shape != node.shape or node.inputs[1].dtype != node.dtype:
+        return None
+    return node.inputs[1].draw
+
+
+def _unmasked(node: Node, op: str, mask: Draw) -> Node | None:
+    """y, if `node` is op(y, m) and m the draw `mask`, by whichever party."""
+    return node.inputs[0] if node.op == op and node.inputs[1].draw == mask else None
+
+
+def _value_numbers(program: Program) -> dict[Node, int]:
+    """Numbers such that two nodes of one number have one value, whichever parties compute them.
+
+    Equal are draws of one key and index, equal components of an input, and equal operations on equal values.
+    """
+    known: dict[Hashable, int] = {}
+    number: dict[Node, int] = {}
+    for node in program.nodes:
+        inputs = [number[source] for source in node.inputs]
+        if node.op in _COMMUTATIVE:
+            inputs.sort()
+        attrs = json.dumps(dict(node.attrs), sort_keys=True) if node.attrs else ""
+        key = (node.op, attrs, node.draw, node.input, node.shape, node.dtype, tuple(inputs))
+        number[node] = known.setdefault(key, len(known))
+    return number

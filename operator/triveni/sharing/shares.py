@@ -1,0 +1,47 @@
+"""A model's weights as three sets of shares, one for each worker. Pure, but for the randomness of `split`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from triveni.api.inference import Tensor
+from triveni.mpc import fixedpoint
+from triveni.mpc.architecture import Architecture, InvalidArchitecture
+from triveni.mpc.lowering import lower
+from triveni.mpc.sharing import components_of, split
+from triveni.sharing.failures import UnsupportedLayer, ValueOutOfRange
+from triveni.sharing.keras_file import KerasModel
+
+
+@dataclass(frozen=True)
+class ModelShares:
+    """What is handed over: the same architecture to all, `tensors[p]` to worker p alone.
+
+    A tensor is named ``<weight>/component_<c>``; the repr of a `Tensor` shows its shape only.
+    """
+
+    architecture: Architecture
+    tensors: tuple[tuple[Tensor, ...], ...]
+
+
+def split_model(model: KerasModel) -> ModelShares:
+    """Encode the weights in fixed point and split each into its three components.
+
+    Raises:
+        UnsupportedLayer: the layers fit together, but cannot be lowered to steps on shares.
+        ValueOutOfRange: a weight is larger than the fixed point carries.
+    """
+    try:
+        network = lower(model.architecture)
+    except InvalidArchitecture as error:
+        raise UnsupportedLayer(error.layer, error.problem) from error
+    parties: tuple[list[Tensor], ...] = ([], [], [])
+    for name, values in network.encode(model.weights).items():
+        try:
+            components = split(fixedpoint.encode(values, name))
+        except fixedpoint.OutOfRange as error:
+            problem = f"is {error.problem}: at most ±{fixedpoint.MAX_MAGNITUDE:g} can be carried, scale the model down"
+            raise ValueOutOfRange(f"{name}{list(error.index)}", problem) from error
+        for party, tensors in enumerate(parties):
+            tensors += (Tensor(f"{name}/component_{c}", components[c]) for c in components_of(party))
+    return ModelShares(model.architecture, tuple(map(tuple, parties)))
