@@ -135,7 +135,7 @@ def _text(path: Path) -> bytes:
 
 def _documents(path: Path, text: bytes) -> list[Document]:
     try:
-        documents = [d for d in yaml.load_all(text, _Loader) if d is not None]  # noqa: S506 (a safe loader)
+        documents = [d for d in yaml.load_all(text, _Loader) if d is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}" if mark else "the file"
@@ -149,7 +149,9 @@ def _documents(path: Path, text: bytes) -> list[Document]:
     return documents
 
 
-def _model(path: Path, secure_model: SecureModel, documents: Iterable[Document]) -> tuple[Document | None, bytes | Path]:
+def _model(
+    path: Path, secure_model: SecureModel, documents: Iterable[Document]
+) -> tuple[Document | None, bytes | Path]:
     """The object that carries the model, if one does, and the model."""
     match secure_model.spec.model.source.place:
         case FileSource(path=relative):

@@ -65,7 +65,8 @@ def why(
         return Cause.STOPPED, ""
     ended = [worker for worker in workers if worker.first]
     signalled = [worker for worker in ended if worker.signalled]
-    if failure and failure.permanent and not signalled:
+    peer_lost = any(worker.reason == "PeerLost" for worker in ended)
+    if failure and failure.permanent and not signalled and not peer_lost:
         return Cause.REFUSED, failure.message
     if sharing_code and not ended:
         return Cause.SHARING_FAILED, failure.message if failure else words or f"exit code {sharing_code}"

@@ -84,4 +84,4 @@ def _candidates() -> Iterator[int]:
     highest = HIGHEST
     if _EPHEMERAL.exists():
         highest = max(LOWEST + 1000, min(HIGHEST, int(_EPHEMERAL.read_text().split()[0]) - 1))
-    yield from random.sample(range(LOWEST, highest), 200)  # noqa: S311 (nothing secret about a port)
+    yield from random.sample(range(LOWEST, highest), 200)

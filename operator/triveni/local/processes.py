@@ -1,7 +1,7 @@
 """The processes of a run: started in groups of their own, ended for certain.
 
-A signal to the terminal's foreground group (Ctrl-C) reaches the runner only, which ends its processes in order: SIGTERM,
-and SIGKILL to the whole group after a deadline. Should the runner itself be killed, the guard does it.
+A signal to the terminal's foreground group (Ctrl-C) reaches the runner only, which ends its processes in order:
+SIGTERM, and SIGKILL to the whole group after a deadline. Should the runner itself be killed, the guard does it.
 """
 
 from __future__ import annotations

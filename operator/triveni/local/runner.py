@@ -76,12 +76,12 @@ class NoProgress(RunFailed):
 class Companion:
     """A process that runs beside the workers, such as a client that asks for predictions.
 
-    `command` gets the path of the connection file. If `ends_run`, the run ends when it does. After the last epoch it
-    may go on for `seconds`.
+    `command` gets the paths of the connection file and of the model file. If `ends_run`, the run ends when it does.
+    After the last epoch it may go on for `seconds`.
     """
 
     name: str
-    command: Callable[[Path], Sequence[str]]
+    command: Callable[[Path, Path], Sequence[str]]
     ends_run: bool = False
     seconds: float = 10.0
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -89,7 +89,10 @@ class Companion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `connection` None puts the connection file into the run directory, `port` None chooses free ports."""
+    """What to run.
+
+    `connection` None puts the connection file into the run directory, `port` None chooses free ports.
+    """
 
     manifest: Manifest
     connection: Path | None = None
@@ -97,7 +100,7 @@ class Plan:
     companions: Sequence[Companion] = ()
     verbose: bool = False
     cache: Path | None = None
-    commands: Commands = Commands()
+    commands: Commands = field(default_factory=Commands)
 
 
 class LocalRun:
@@ -221,7 +224,7 @@ class _Companions:
         for companion in companions[len(self._running) :]:
             process = await self._processes.start(
                 companion.name,
-                companion.command(setting.connection.absolute()),
+                companion.command(setting.connection.absolute(), setting.model),
                 self._directory.log(companion.name),
                 line=self._line(companion.name),
                 environment=companion.environment,

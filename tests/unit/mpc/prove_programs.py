@@ -21,7 +21,7 @@ class Toy:
     """A program under construction; `size` is the shape of one row of the request and of the answer."""
 
     def __init__(self, *size: int) -> None:
-        self.size = size or (4,)
+        self.size = size
         self.shape: Shape = (ROWS, *map(Affine, self.size))
         self.sent: list[tuple[Node, int, int | None]] = []
         self._nodes: dict[tuple[object, int], Node] = {}
@@ -49,7 +49,12 @@ class Toy:
         )
 
     def const(self, value: int) -> Node:
+        """A public word."""
         return Node("const", (), {"value": value}, (), "i8", None)
+
+    def bit(self, party: int, component: int) -> Node:
+        """Whether a component of the request is not 0, as a bit."""
+        return self.op("cast", self.x(party, component), dtype="b1")
 
     def op(
         self,
@@ -84,6 +89,7 @@ class Toy:
         self.sent += [(node, receiver, part) for receiver in receivers]
 
     def program(self) -> Program:
+        """The whole program: all messages are used, and the answer is as the prover wants it."""
         used: dict[int, list[tuple[Node, int | None]]] = {0: [], 1: [], 2: []}
         for node, receiver, part in self.sent:
             assert node.party is not None
@@ -91,6 +97,7 @@ class Toy:
             used[component].append((node, part))
 
         def y(party: int, component: int) -> Node:
+            """A component of the answer before it is masked."""
             value = self.x(party, component)
             for node, part in used[component]:
                 source = node if part is None else self.part(node, part, at=party)

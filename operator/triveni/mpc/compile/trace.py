@@ -205,8 +205,9 @@ class _Reader:
             key, nonce = self._key(tensor)
             if self.draws[operation.name][1:] != _FULL_RANGE[tensor.dtype]:
                 raise Untraceable(f"a draw of {tensor.dtype} in {self.draws[operation.name][1:]}, not its full range")
-            # `passes.number_draws` gives all keys of the same holders one stream.
-            draw = Draw(tuple(sorted(self.streams[key])), _draw_number(key, nonce))
+            # Differs for every (key, nonce); `passes.number_draws` then gives all keys of the same holders one stream.
+            number = list(self.streams).index(key) * 2**32 + nonce
+            draw = Draw(tuple(sorted(self.streams[key])), number)
         elif op == "input":
             _, party, j, name = operation.name.split("/", 3)
             secret = Input(name, (int(party) + int(j)) % 3)
@@ -293,12 +294,6 @@ _FIRST_ONLY = {"Reshape", "ExpandDims", "Squeeze", "Transpose", "Sum", "Pad", "S
 def _data_inputs(operation: tf.Operation) -> list[tf.Tensor]:
     """Inputs that are values of the computation, not shapes or axes."""
     return list(operation.inputs)[:1] if operation.type in _FIRST_ONLY else list(operation.inputs)
-
-
-def _draw_number(key: str, nonce: int) -> int:
-    """A number that differs for every (key, nonce) of a trace; keys are named key, key_1, key_2, ..."""
-    suffix = key.rpartition("_")[2]
-    return (int(suffix) if suffix.isdigit() else 0) * 2**32 + nonce
 
 
 def _party(operation: tf.Operation) -> int:

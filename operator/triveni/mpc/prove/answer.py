@@ -5,19 +5,17 @@ answer before it is masked called y_c, and two draws m and n that occur nowhere 
 
     component 0 = add(y_0, m)    component 1 = sub(sub(y_1, m), n)    component 2 = add(y_2, n)
 
-Both parties that hold a component must answer with the same expression, so that the copies are one value.
+Both parties that hold a component must answer with one value (`values`), so that the copies tell nothing more.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 from triveni.mpc.program import Draw, Node, Program
 from triveni.mpc.prove.atoms import Occurrences
 from triveni.mpc.prove.proof import Structure, Violation
-
-_COMMUTATIVE = frozenset({"add", "mul", "and", "or", "xor"})
+from triveni.mpc.prove.values import value_numbers
 
 
 def check_answer(program: Program, found: Occurrences) -> Iterator[Violation]:
@@ -42,10 +40,10 @@ def check_answer(program: Program, found: Occurrences) -> Iterator[Violation]:
     for node in values + [n for n in program.nodes if n.draw is None and n not in expected]:
         if found.cone[node] & masks:
             yield _violation(f"a draw that masks the answer is used a second time, in {node!r}")
-    number = _value_numbers(program)
+    number = value_numbers(program.nodes)
     for component in range(3):
         if number[values[2 * component]] != number[values[2 * component + 1]]:
-            yield _violation(f"the two holders of component {component} answer with different expressions")
+            yield _violation(f"the two holders of component {component} do not answer with one value")
 
 
 def _violation(reason: str) -> Violation:
@@ -62,20 +60,3 @@ def _mask(node: Node) -> Draw | None:
 def _unmasked(node: Node, op: str, mask: Draw) -> Node | None:
     """y, if `node` is op(y, m) and m the draw `mask`, by whichever party."""
     return node.inputs[0] if node.op == op and node.inputs[1].draw == mask else None
-
-
-def _value_numbers(program: Program) -> dict[Node, int]:
-    """Numbers such that two nodes of one number have one value, whichever parties compute them.
-
-    Equal are draws of one key and index, equal components of an input, and equal operations on equal values.
-    """
-    known: dict[Hashable, int] = {}
-    number: dict[Node, int] = {}
-    for node in program.nodes:
-        inputs = [number[source] for source in node.inputs]
-        if node.op in _COMMUTATIVE:
-            inputs.sort()
-        attrs = json.dumps(dict(node.attrs), sort_keys=True) if node.attrs else ""
-        key = (node.op, attrs, node.draw, node.input, node.shape, node.dtype, tuple(inputs))
-        number[node] = known.setdefault(key, len(known))
-    return number

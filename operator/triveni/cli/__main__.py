@@ -1,0 +1,5 @@
+"""``python -m triveni.cli``, the same as the command `triveni`."""
+
+from triveni.cli.main import main
+
+main()

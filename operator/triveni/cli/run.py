@@ -1,0 +1,137 @@
+"""`triveni run`: a manifest served on this machine until its request quota is reached."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from triveni import __version__
+from triveni.api.manifest import Manifest, read_manifest
+from triveni.api.problems import problems_of
+from triveni.cli import summary as summary_
+from triveni.cli.errors import CommandFailed, bad_input
+from triveni.cli.images import Image, read_images
+from triveni.cli.main import FAILED, INTERRUPTED, OK
+from triveni.cli.view import CLIENT, KERAS, RunView
+from triveni.local.directory import FileExists
+from triveni.local.foreground import Interrupted, run_in_foreground
+from triveni.local.ports import NoFreePorts, PortInUse
+from triveni.local.runner import Companion, Plan, RunFailed
+
+CLIENT_TIMEOUT_S = 600
+"""The client of a run waits for its workers as long as a first compilation may take."""
+
+WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+OPTIONS: Mapping[str, str] = {"spec.requestQuota": "--quota", "spec.protocol": "--protocol"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    manifest: Path
+    quota: str | None = None
+    protocol: str | None = None
+    predict: Sequence[Path] = ()
+    keep_serving: bool = False
+    connection: Path | None = None
+    port: int | None = None
+    verbose: bool = False
+
+
+def run(options: Options, console: Console) -> int:
+    """Run and show it; the exit code.
+
+    Raises:
+        InvalidManifest, CommandFailed: it cannot begin or cannot go on.
+    """
+    manifest = _manifest(options)
+    files, until_quota = _asked(options, manifest)
+    images = read_images(files) if files else []
+    companions = _companions(files, until_quota=until_quota, ends_run=not options.keep_serving)
+    plan = Plan(manifest, options.connection, options.port, companions, options.verbose, cache_directory())
+    _greet(console, manifest, images)
+    view = RunView(console, images, compare=bool(files))
+    try:
+        summary = run_in_foreground(plan, view)
+    except Interrupted as error:
+        raise CommandFailed(str(error), INTERRUPTED) from None
+    except (PortInUse, FileExists) as error:
+        raise bad_input(str(error)) from None
+    except (RunFailed, NoFreePorts) as error:
+        raise CommandFailed(str(error)) from None
+    except OSError as error:
+        raise CommandFailed(f"{error.filename or 'the system'}: {error.strerror}") from None
+    finally:
+        view.finish()
+    for line in summary_.lines(summary, view.client_seconds):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if view.client_failed:
+        sys.stderr.write(f"{view.client_failed}\n")
+        return FAILED
+    return OK
+
+
+def cache_directory() -> Path:
+    """Where compiled programs are kept from run to run; they hold nothing secret."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "triveni" / "programs"
+
+
+def _manifest(options: Options) -> Manifest:
+    manifest = read_manifest(options.manifest)
+    changes: dict[str, object] = {}
+    if options.quota is not None:
+        changes["requestQuota"] = int(options.quota) if WHOLE.fullmatch(options.quota) else options.quota
+    if options.protocol is not None:
+        changes["protocol"] = options.protocol
+    try:
+        return replace(manifest, secure_model=manifest.secure_model.with_spec(**changes))
+    except ValidationError as error:
+        lines = [replace(p, field=OPTIONS.get(p.field, p.field)) for p in problems_of(error)]
+        raise bad_input("\n".join(map(str, lines))) from None
+
+
+def _asked(options: Options, manifest: Manifest) -> tuple[Sequence[Path], bool]:
+    """The files whose images this run asks for, and whether it does so again and again until the quota."""
+    if options.predict:
+        return options.predict, False
+    digits = options.manifest.parent / options.manifest.stem / "digits.npz"
+    if options.keep_serving or not digits.is_file():
+        return (), False
+    return (digits,), manifest.secure_model.spec.request_quota is not None
+
+
+def _companions(files: Sequence[Path], *, until_quota: bool, ends_run: bool) -> Sequence[Companion]:
+    if not files:
+        return ()
+    names = [str(file.absolute()) for file in files]
+
+    def client(connection: Path, model: Path) -> Sequence[str]:
+        options = ["--json", "--timeout", str(CLIENT_TIMEOUT_S), *(["--until-quota"] if until_quota else [])]
+        return [sys.executable, "-m", "triveni.cli", "predict", "--connection", str(connection), *options, *names]
+
+    def keras(connection: Path, model: Path) -> Sequence[str]:
+        return [sys.executable, "-m", "triveni.cli.plain", str(model), *names]
+
+    return (
+        Companion(CLIENT, client, ends_run=ends_run),
+        Companion(KERAS, keras, seconds=60.0),
+    )
+
+
+def _greet(console: Console, manifest: Manifest, images: Sequence[Image]) -> None:
+    spec = manifest.secure_model.spec
+    quota = "no request quota" if spec.request_quota is None else f"request quota {spec.request_quota}"
+    name = manifest.secure_model.metadata.name
+    console.print(f"Triveni {__version__} serves '{name}' on this machine: {spec.protocol}, {quota}", highlight=False)
+    if manifest.ignored:
+        console.print(f"Not used here: {', '.join(manifest.ignored)}", highlight=False, markup=False)

@@ -1,0 +1,167 @@
+"""Shows a run while it goes on: its steps and their times, each request served, each digit with its predictions."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from triveni.cli.images import Image
+from triveni.cli.picture import draw, drawable
+from triveni.cli.plain import NOT_INSTALLED
+from triveni.cli.predict import class_of
+from triveni.local.events import (
+    CompanionEnded,
+    EpochBegan,
+    EpochEnded,
+    Event,
+    LogLine,
+    Retrying,
+    Said,
+    Served,
+    Serving,
+    StepBegan,
+    StepEnded,
+)
+
+CLIENT, KERAS = "client", "keras"
+
+MAX_PICTURES = 12
+"""Predictions shown as pictures; those after them get a line each."""
+
+Answer = NDArray[np.float64]
+
+
+class RunView:
+    """Takes the events of a run and prints them; on a terminal, a step that goes on is a moving line.
+
+    A prediction is shown once the worker's side of it was ('Served encrypted prediction N') and plain Keras's answer
+    is there, unless it is known that there will be none.
+    """
+
+    def __init__(self, console: Console, images: Sequence[Image], *, compare: bool) -> None:
+        self.client_seconds: list[float] = []
+        self.client_failed: str | None = None
+        self._console, self._images = console, images
+        self._plain: dict[int, Answer] = {}
+        self._plain_pending = compare
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._served = self._shown = 0
+        self._status: Status | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case EpochBegan(epoch, granted):
+                self._print(f"Epoch {epoch}: {'no limit' if granted is None else f'{granted} requests'} granted")
+            case StepBegan(_, step):
+                self._spin(step)
+            case StepEnded(_, step, seconds):
+                self._spin(None)
+                self._print(f"  {step:<30} {seconds:5.1f} s")
+            case Serving(_, connection, seconds):
+                self._print(f"Serving after {seconds:.1f} s. To ask: triveni predict --connection {connection} IMAGE")
+            case Served(number):
+                self._served = number
+                self._print(f"Served encrypted prediction {number} to client.", style="bold green")
+                self._show_ready()
+            case Said(name, line):
+                self._said(name, line)
+            case CompanionEnded(name, code, last_words):
+                self._companion_ended(name, code, last_words)
+            case LogLine(name, line):
+                self._print(f"{name}: {line}", style="dim")
+            case EpochEnded(charge, _, why):
+                self._spin(None)
+                self._print(f"Epoch {charge.grant.epoch} ended: {why}")
+            case Retrying(seconds):
+                self._print("Sharing again in a new epoch" + (f" in {seconds:g} s" if seconds else ""))
+            case _:
+                pass
+
+    def finish(self) -> None:
+        """Show what still waits for something that does not come any more, and stop moving."""
+        self._spin(None)
+        self._plain_pending = False
+        while self._waiting:
+            self._show(self._waiting.popleft())
+
+    def _said(self, name: str, line: str) -> None:
+        document = json.loads(line)
+        if name == KERAS:
+            self._plain[document["index"]] = np.asarray(document["answer"])
+        else:
+            self.client_seconds.append(document["seconds"])
+            self._waiting.append(document)
+        self._show_ready()
+
+    def _companion_ended(self, name: str, code: int, last_words: str) -> None:
+        if name == CLIENT:
+            self.client_failed = (last_words or f"exit code {code}") if code else None
+            return
+        self._plain_pending = False
+        if code == NOT_INSTALLED:
+            self._print("Plain Keras is not compared: TensorFlow is not installed here", style="dim")
+        elif code > 0:
+            why = (last_words.splitlines() or ["no reason given"])[-1]
+            self._print(f"Plain Keras is not compared: {why}", style="dim")
+        self._show_ready()
+
+    def _show_ready(self) -> None:
+        while self._waiting and self._shown < self._served:
+            if self._plain_pending and self._waiting[0]["index"] not in self._plain:
+                return
+            self._show(self._waiting.popleft())
+
+    def _show(self, document: dict[str, Any]) -> None:
+        self._shown += 1
+        index = document["index"]
+        answer = np.asarray(document["answer"])
+        image = self._images[index] if index < len(self._images) else None
+        words = self._words(document, image, answer)
+        brightness = drawable(image.values) if image else None
+        if brightness is None or self._shown > MAX_PICTURES:
+            self._print("  " + ", ".join(text.plain for text in words))
+            return
+        rows = draw(brightness, colour=self._console.color_system is not None)
+        first = max(0, (len(rows) - len(words)) // 2)
+        for number, row in enumerate(rows):
+            beside = words[number - first] if first <= number < first + len(words) else Text()
+            self._console.print(Text.assemble("  ", row, "   ", beside), no_wrap=True, crop=False, overflow="ignore")
+
+    def _words(self, document: dict[str, Any], image: Image | None, answer: Answer) -> list[Text]:
+        label = "" if image is None or image.label is None else f", a {image.label}"
+        words = [
+            Text(f"{document['image']}{label}", "dim"),
+            Text(f"secret prediction  {_said_as(answer)}", "bold"),
+        ]
+        if (plain := self._plain.get(document["index"])) is not None:
+            words.append(Text(f"plain Keras        {_said_as(plain)}"))
+            words.append(Text(f"largest difference of a logit {np.abs(plain - answer).max():.1e}", "dim"))
+        words.append(Text(f"{document['seconds'] * 1000:.1f} ms", "dim"))
+        return words
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        self._console.print(Text(text, style or ""), soft_wrap=True)
+
+    def _spin(self, step: str | None) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
+        if step and self._console.is_terminal:
+            self._status = self._console.status(f"{step} ...")
+            self._status.start()
+
+
+def _said_as(answer: Answer) -> str:
+    most = class_of(answer)
+    if most is not None:
+        return str(most)
+    return " ".join(f"{value:.3f}" for value in answer.ravel()[:6])

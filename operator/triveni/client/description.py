@@ -1,0 +1,97 @@
+"""What the workers publicly say of themselves (the protocol's model metadata), and whether the three agree. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from triveni.client.connection import Connection
+from triveni.client.errors import WorkersDisagree, WrongAnswer
+from triveni.mpc.fixedpoint import FRACTIONAL_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One epoch of a model.
+
+    Attributes:
+        epoch: its number.
+        protocol, program_digest: what the workers execute.
+        input_shape, output_shape: of one row.
+        max_rows: the most rows of one request.
+    """
+
+    epoch: int
+    protocol: str
+    program_digest: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    max_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotServing:
+    """A worker cannot be asked yet; `why` says so in words."""
+
+    why: str
+
+
+def read(party: int, document: Any, connection: Connection) -> Description | NotServing:
+    """What worker `party` says; `NotServing` while it has no program yet.
+
+    Raises:
+        WrongAnswer: it is no such document, or that of another model or party.
+    """
+    parameters = document.get("parameters") if isinstance(document, dict) else None
+    if not isinstance(parameters, dict):
+        raise WrongAnswer(party, "its metadata has no parameters")
+    expected = {
+        "namespace": connection.namespace,
+        "uid": connection.uid,
+        "party": party,
+        "fractional_bits": FRACTIONAL_BITS,
+    }
+    for key, value in expected.items():
+        if parameters.get(key) != value:
+            raise WrongAnswer(party, f"its {key} is {parameters.get(key)!r:.60}, expected {value!r}")
+    if not parameters.get("program_digest"):
+        return NotServing("it has no program yet")
+    return Description(
+        epoch=_whole(party, parameters, "epoch"),
+        protocol=str(parameters.get("protocol")),
+        program_digest=str(parameters["program_digest"]),
+        input_shape=_row_shape(party, document, "inputs"),
+        output_shape=_row_shape(party, document, "outputs"),
+        max_rows=_whole(party, parameters, "max_rows"),
+    )
+
+
+def agreed(descriptions: Sequence[Description]) -> Description | None:
+    """The description that all three give; None while they are in different epochs.
+
+    Raises:
+        WorkersDisagree: workers of one epoch differ in anything.
+    """
+    if len({d.epoch for d in descriptions}) > 1:
+        return None
+    for field in ("protocol", "program_digest", "input_shape", "output_shape", "max_rows"):
+        values = tuple(str(getattr(d, field)) for d in descriptions)
+        if len(set(values)) > 1:
+            raise WorkersDisagree(field, values)
+    return descriptions[0]
+
+
+def _whole(party: int, parameters: dict[str, Any], key: str) -> int:
+    value = parameters.get(key)
+    if type(value) is not int or value < 1:
+        raise WrongAnswer(party, f"its {key} is no number of at least 1")
+    return value
+
+
+def _row_shape(party: int, document: dict[str, Any], key: str) -> tuple[int, ...]:
+    match document.get(key):
+        case [{"shape": [-1, *sizes]}, {"shape": [-1, *others]}] if sizes == others:
+            if all(type(size) is int and size > 0 for size in sizes):
+                return tuple(sizes)
+    raise WrongAnswer(party, f"its {key} are not two components of rows")

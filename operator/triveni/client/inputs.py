@@ -1,0 +1,44 @@
+"""Inputs, checked before anything is sent, as words of the ring. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from triveni.client.errors import WrongInput
+from triveni.mpc import fixedpoint
+
+FIELD = "input"
+
+
+def encode(x: ArrayLike, input_shape: tuple[int, ...]) -> tuple[NDArray[np.int64], bool]:
+    """The rows of `x` in fixed point, shape (rows, *input_shape), and whether `x` was one row without that axis.
+
+    Args:
+        x: real numbers, shape (rows, *input_shape) or input_shape.
+
+    Raises:
+        WrongInput: no numbers, another shape, no rows, NaN, infinite, or too large for the fixed point.
+    """
+    array = _array(x)
+    if array.dtype.kind not in "fiub":
+        raise WrongInput(FIELD, f"of type {array.dtype}", "real numbers (float, int or bool) are needed")
+    single = array.shape == input_shape
+    if array.ndim == 0 or (not single and array.shape[1:] != input_shape):
+        shape = ", ".join(map(str, input_shape))
+        raise WrongInput(FIELD, f"of shape {array.shape}", f"(rows, {shape}), or ({shape}) for one row, is needed")
+    if array.size == 0:
+        raise WrongInput(FIELD, "empty", "at least one row is needed")
+    try:
+        words = fixedpoint.encode(array, FIELD)
+    except fixedpoint.OutOfRange as error:
+        way_out = f"finite numbers of at most {fixedpoint.MAX_MAGNITUDE:g} can be sent"
+        raise WrongInput(f"{FIELD}{list(error.index)}", error.problem, way_out) from error
+    return (words[np.newaxis] if single else words), single
+
+
+def _array(x: ArrayLike) -> NDArray[np.generic]:
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise WrongInput(FIELD, "not rectangular", "all rows must have the same shape") from error
