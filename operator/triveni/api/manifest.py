@@ -100,13 +100,7 @@ def check_digest(model: bytes, expected: str | None) -> None:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Plain data only; neither aliases (a few lines can stand for gigabytes) nor a key given twice."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(problem=f"the alias *{event.anchor}", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
+    """Plain data only, and no key given twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
@@ -135,6 +129,9 @@ def _text(path: Path) -> bytes:
 
 def _documents(path: Path, text: bytes) -> list[Document]:
     try:
+        for event in yaml.parse(text, _Loader):
+            if isinstance(event, yaml.AliasEvent):  # a few lines of them can stand for gigabytes
+                raise yaml.MarkedYAMLError(problem=f"the alias *{event.anchor}", problem_mark=event.start_mark)
         documents = [d for d in yaml.load_all(text, _Loader) if d is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark

@@ -53,9 +53,10 @@ class NativeBackend:
             self._arena[offset : offset + len(data)] = data
 
     def load(self, weights: Mapping[Input, Words]) -> None:
-        for secret, words in weights.items():
-            self._words(secret, 1)[...] = words
-        records = checked(self._tape, 1, self._kernel, self._tape.epoch_bytes if self._tape.once.count else 0)
+        for secret in self._tape.inputs:
+            if not secret.is_request:
+                self._words(secret, 1)[...] = weights[secret]
+        records = checked(self._tape, 1, self._kernel, self._tape.arena.at(1))
         self._kernel.run(records, self._tape.once.first, self._tape.once.count, self._arena)
 
     def batch(self, rows: int) -> Batch:

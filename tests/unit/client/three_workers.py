@@ -62,7 +62,9 @@ class Worker:
 
     async def start(self) -> None:
         app = web.Application(client_max_size=2**26)
-        app.add_routes([web.get(f"/v2/models/{NAME}", self._metadata), web.post(f"/v2/models/{NAME}/infer", self._infer)])
+        app.add_routes(
+            [web.get(f"/v2/models/{NAME}", self._metadata), web.post(f"/v2/models/{NAME}/infer", self._infer)]
+        )
         identity = self.identity or Identity.worker(NAMESPACE, UID, self.epoch, self.party)
         credentials = self.authority.issue(identity)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from triveni.mpc.program import Draw, Node, Program, rewrite
-from triveni.mpc.prove import Atom, Structure, prove
+from triveni.mpc.program import PARTIES, Draw, Node, Program, rewrite
+from triveni.mpc.prove import Atom, prove
 from triveni.mpc.prove.atoms import Occurrences, leading_slice
+from triveni.mpc.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Mutation:
     """What became of the proof when `atom` was spoiled: True, the prover noticed.
 
     `reused` is None where the key has no other mask of the shape; `next` is the mask that took its value.
+    `sent_to_all` says that every party that cannot make the mask is sent it as it is (those of the answer are: they
+    hide it from the client, not from the workers), so that it was public among the parties before.
     """
 
     atom: Atom
@@ -27,6 +30,7 @@ class Mutation:
     public: bool
     reused: bool | None
     next: Atom | None
+    sent_to_all: bool
 
 
 def mutations(program: Program) -> list[Mutation]:
@@ -42,6 +46,7 @@ def mutations(program: Program) -> list[Mutation]:
                 public=not prove(public(program, atom)).holds,
                 reused=None if other is None else not prove(reused(program, atom, other)).holds,
                 next=other,
+                sent_to_all=_sent_to_all(program, atom),
             )
         )
     return rows
@@ -51,7 +56,7 @@ def unnoticed(rows: list[Mutation]) -> Iterator[str]:
     """Mutations that the prover accepts and that needless masks do not explain."""
     needless = {row.atom for row in rows if not row.removed}
     for row in rows:
-        if not row.public and row.atom not in needless:
+        if not row.public and not row.sent_to_all and row.atom not in needless:
             yield f"{row.atom} made public"
         if row.reused is False and not {row.atom, row.next} & needless:
             yield f"{row.atom} used as {row.next} too"
@@ -59,8 +64,11 @@ def unnoticed(rows: list[Mutation]) -> Iterator[str]:
 
 def without(program: Program, atom: Atom) -> Program:
     """The program with 0 in place of a mask."""
-    zero = lambda node: Node("const", (), {"value": 0}, node.shape, node.dtype, None)  # noqa: E731
-    return rewrite(program, lambda node: zero(node) if _is(node, atom) else None)
+
+    def change(node: Node) -> Node | None:
+        return Node("const", (), {"value": 0}, node.shape, node.dtype, None) if _is(node, atom) else None
+
+    return rewrite(program, change)
 
 
 def public(program: Program, atom: Atom) -> Program:
@@ -118,14 +126,12 @@ def _next(atom: Atom, nodes: dict[Atom, Node]) -> Atom | None:
     return None
 
 
+def _sent_to_all(program: Program, atom: Atom) -> bool:
+    receivers = {m.receiver for m in Schedule(program).messages if _is(m.node, atom)}
+    return receivers | set(atom.draw.holders) == set(PARTIES)
+
+
 def _is(node: Node, atom: Atom) -> bool:
     if atom.part is None:
         return node.draw == atom.draw
     return leading_slice(node) == atom.part and node.inputs[0].draw == atom.draw
-
-
-def open_parties(program: Program) -> set[int]:
-    """The parties with an open message; the program must be in order otherwise, but for its answer."""
-    proof = prove(program)
-    assert {violation.structure for violation in proof.violations} <= {Structure.ANSWER}
-    return {party.party for party in proof.parties if party.open}

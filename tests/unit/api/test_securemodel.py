@@ -1,0 +1,188 @@
+"""The SecureModel accepts what the page says and refuses everything else, in words that a person can act on."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from triveni.api.problems import problems_of
+from triveni.api.securemodel import MAX_QUOTA, ConfigMapSource, SecureModel
+
+DIGEST = "sha256:" + "0a" * 32
+
+
+def document(**spec: Any) -> dict[str, Any]:
+    """A valid SecureModel with some fields of its spec changed."""
+    model = {"source": {"configMap": {"name": "mnist-model", "key": "model.keras"}}}
+    return {
+        "apiVersion": "triveni.dev/v1alpha1",
+        "kind": "SecureModel",
+        "metadata": {"name": "mnist"},
+        "spec": {"model": model, **spec},
+    }
+
+
+def lines(body: object) -> list[str]:
+    """What a person is told about `body`."""
+    with pytest.raises(ValidationError) as caught:
+        SecureModel.read(body)
+    return [str(problem) for problem in problems_of(caught.value)]
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """A valid SecureModel with the field at a dotted path set."""
+    body = copy.deepcopy(document())
+    *above, last = path.split(".")
+    inner = body
+    for part in above:
+        inner = inner.setdefault(part, {})
+    inner[last] = value
+    return body
+
+
+def test_what_is_left_out_has_the_documented_default() -> None:
+    spec = SecureModel.read(document()).spec
+    assert (spec.protocol, spec.request_quota, spec.recovery, spec.batching.max_rows) == ("ABY3", None, "Reshare", 32)
+    assert SecureModel.read(document()).metadata.namespace == "default"
+    assert spec.model.source.place == ConfigMapSource(name="mnist-model", key="model.keras")
+
+
+def test_null_is_no_limit() -> None:
+    assert SecureModel.read(document(requestQuota=None)).spec.request_quota is None
+
+
+@pytest.mark.parametrize("quota", [1, 3, MAX_QUOTA])
+def test_a_whole_number_of_at_least_1_is_a_quota(quota: int) -> None:
+    assert SecureModel.read(document(requestQuota=quota)).spec.request_quota == quota
+
+
+@pytest.mark.parametrize(
+    ("quota", "shown"),
+    [
+        (0, "0"),
+        (-1, "-1"),
+        ("many", "'many'"),
+        ("3", "'3'"),
+        (1.5, "1.5"),
+        (3.0, "3.0"),
+        (True, "true"),
+        (MAX_QUOTA + 1, str(MAX_QUOTA + 1)),
+        ([3], "a list"),
+        ({"of": 3}, "a mapping"),
+    ],
+)
+def test_anything_else_is_no_quota(quota: Any, shown: str) -> None:
+    assert lines(document(requestQuota=quota)) == [
+        f"spec.requestQuota: {shown} is not a request quota; give a whole number of at least 1 or leave it out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("apiVersion", "triveni.dev/v1", "'triveni.dev/v1' is not an API version that this triveni reads; "
+         "write triveni.dev/v1alpha1"),
+        ("kind", "secureModel", "'secureModel' is not the kind that belongs here; write SecureModel"),
+        ("metadata.name", "My_Model", "'My_Model' is not a name for a SecureModel; use small letters, digits and '-', "
+         "starting with a letter and ending with a letter or digit, at most 50 characters"),
+        ("metadata.name", 12, "12 is not text; put it in quotes"),
+        ("metadata.labels", {"a": 1}, None),
+        ("spec", [], "a list is not a mapping; write its fields below it, indented"),
+        ("spec.protocol", "SecureNN", "SecureNN is not available in this version; use ABY3"),
+        ("spec.protocol", "aby", "'aby' is not a protocol; use ABY3"),
+        ("spec.recovery", "Maybe", "'Maybe' is not a way to recover; use Reshare (share again) or Never (stop)"),
+        ("spec.batching.maxRows", 0, "0 is not a number of rows to run together; give a whole number from 1 to 256"),
+        ("spec.model.digest", "abc", "'abc' is not a digest; write sha256: and 64 hexadecimal digits, "
+         "as sha256sum prints them"),
+        ("spec.model.source", {}, "names no source; give one of configMap, secret or file"),
+        ("spec.model.source.file", {"path": "m.keras"}, None),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_its_field_and_the_way_out(path: str, value: Any, line: str | None) -> None:
+    told = lines(changed(path, value))
+    if line is not None:
+        assert told == [f"{path}: {line}"]
+
+
+def test_two_sources_are_refused_by_naming_both() -> None:
+    assert lines(changed("spec.model.source.file", {"path": "model.keras"})) == [
+        "spec.model.source: names configMap and file; a model has one source, keep one of them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("spec.requestQuotta", "did you mean requestQuota?"),
+        ("spec.quota", "did you mean requestQuota?"),
+        ("spec.request_quota", "did you mean requestQuota?"),
+        ("spec.model.source.configmap", "did you mean configMap?"),
+        ("metadata.requestQuota", "did you mean spec.requestQuota?"),
+        ("metadata.lables", "did you mean labels?"),
+        ("spec.colour", "the fields of spec are model, protocol, requestQuota, recovery, batching"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_one_that_was_meant(path: str, hint: str) -> None:
+    assert lines(changed(path, 3)) == [f"{path}: is not a field; {hint}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("metadata", "metadata: is missing; add metadata with a name"),
+        ("metadata.name", "metadata.name: is missing; add name"),
+        ("spec.model.source", "spec.model.source: is missing; add one of configMap, secret or file"),
+    ],
+)
+def test_a_missing_field_is_named(path: str, line: str) -> None:
+    body = copy.deepcopy(document())
+    *above, last = path.split(".")
+    inner = body
+    for part in above:
+        inner = inner[part]
+    del inner[last]
+    assert lines(body) == [line]
+
+
+def test_every_problem_is_told_at_once() -> None:
+    assert len(lines(document(requestQuota=0, protocol="GMW", recoverry="Never"))) == 3
+
+
+@pytest.mark.parametrize("body", [None, [], "SecureModel", 3])
+def test_what_is_no_mapping_is_refused(body: object) -> None:
+    assert len(lines(body)) == 1
+
+
+def test_a_long_value_is_cut_in_the_message() -> None:
+    (line,) = lines(document(protocol="x" * 10_000))
+    assert len(line) < 200
+
+
+def test_what_a_cluster_adds_is_accepted() -> None:
+    body = document()
+    body["metadata"] |= {"uid": "u", "generation": 2, "managedFields": [{}], "resourceVersion": "7"}
+    body["status"] = {"charged": 2}
+    assert SecureModel.read(body).metadata.uid == "u"
+
+
+def test_it_cannot_be_changed_afterwards() -> None:
+    model = SecureModel.read(document(requestQuota=3))
+    with pytest.raises(ValidationError):
+        model.spec.request_quota = 4  # type: ignore[misc]
+
+
+def test_it_is_written_as_it_is_read() -> None:
+    model = SecureModel.read(document(requestQuota=3))
+    written = model.model_dump(mode="json", exclude_none=True)
+    assert written["spec"]["requestQuota"] == 3
+    assert SecureModel.read(written) == model
+
+
+def test_changes_to_the_spec_are_checked_as_well() -> None:
+    model = SecureModel.read(document(requestQuota=3))
+    assert model.with_spec(requestQuota=200).spec.request_quota == 200
+    with pytest.raises(ValidationError):
+        model.with_spec(requestQuota=0)
