@@ -17,6 +17,7 @@ from yarl import URL
 
 from triveni.client.connection import Connection
 from triveni.client.errors import InvalidConnection
+from triveni.client.sockets import Sockets
 from triveni.identity.names import Identity, Role
 from triveni.identity.tls import InvalidCredentials, WrongPeer, client_context, peer_identity
 
@@ -76,6 +77,7 @@ class WorkerLink:
     party: int
     address: str
     session: aiohttp.ClientSession = field(repr=False)
+    sockets: Sockets = field(repr=False)
 
     async def get(self, path: str, most: int) -> Reply:
         """GET; `most` bytes of answer at most.
@@ -95,8 +97,9 @@ class WorkerLink:
             return await _reply(response, most)
 
     async def close(self) -> None:
-        """Drop the connections."""
+        """Drop the connections; none is left when this returns."""
         await self.session.close()
+        await self.sockets.close()
 
 
 async def _reply(response: aiohttp.ClientResponse, most: int) -> Reply:
@@ -117,15 +120,18 @@ def worker_link(connection: Connection, party: int, epoch: int | None) -> Worker
         raise InvalidConnection(connection.name, "credentials", str(error)) from error
     expected = Expected(connection.namespace, connection.uid, party, epoch)
     context.sslobject_class = _handshake_with(expected)
+    sockets = Sockets()
     session = aiohttp.ClientSession(
         # aiohttp sets TCP_NODELAY itself.
-        connector=aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS, keepalive_timeout=IDLE_S),
+        connector=aiohttp.TCPConnector(
+            ssl=context, limit=CONNECTIONS, keepalive_timeout=IDLE_S, socket_factory=sockets
+        ),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
     )
-    return WorkerLink(party, connection.workers[party].rstrip("/"), session)
+    return WorkerLink(party, connection.workers[party].rstrip("/"), session, sockets)
 
 
 def _handshake_with(expected: Expected) -> type[ssl.SSLObject]:

@@ -110,34 +110,39 @@ class Processes:
         environment: Mapping[str, str] | None = None,
     ) -> Process:
         """Start a process; its standard error goes to `log`, as does its output unless `line` takes each line of it."""
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        reading, writing = os.pipe() if line else (None, output)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if line else descriptor,
-                stderr=descriptor,
+                stdout=writing,
+                stderr=output,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
-                limit=LINE_LIMIT,
             )
+        except BaseException:
+            if reading is not None:
+                os.close(reading)
+            raise
         finally:
-            os.close(descriptor)
+            for descriptor in {output, writing}:
+                os.close(descriptor)
         self._guard.watch("group", process.pid)
-        ended = asyncio.create_task(self._wait(process, line), name=f"{name} ended")
+        lines = asyncio.create_task(_read_lines(reading, line)) if reading is not None and line else None
+        ended = asyncio.create_task(self._wait(process, lines), name=f"{name} ended")
         started = Process(name, log, process.pid, ended)
         self._running.add(started)
         return started
 
-    async def _wait(self, process: asyncio.subprocess.Process, line: Callable[[str], None] | None) -> int:
-        reading = asyncio.create_task(_read_lines(process.stdout, line)) if line and process.stdout else None
+    async def _wait(self, process: asyncio.subprocess.Process, lines: asyncio.Task[None] | None) -> int:
         code = await process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # what it started itself ends with it
         self._guard.watch("gone", process.pid)
-        if reading:
-            await asyncio.wait([reading], timeout=KILL_SECONDS)
-            reading.cancel()
+        if lines:
+            await asyncio.wait([lines], timeout=KILL_SECONDS)
+            lines.cancel()
         return code
 
     def kill(self) -> None:
@@ -176,10 +181,19 @@ class Processes:
             raise asyncio.CancelledError
 
 
-async def _read_lines(stream: asyncio.StreamReader, line: Callable[[str], None]) -> None:
-    with contextlib.suppress(ValueError):  # a line beyond the limit: no process of ours writes one
-        async for text in stream:
-            line(text.decode(errors="replace").rstrip("\n"))
+async def _read_lines(descriptor: int, line: Callable[[str], None]) -> None:
+    """Hand on each line, to the end. A pipe of our own: asyncio's would delay the news of the process's end."""
+    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
+        stream = asyncio.StreamReader(limit=LINE_LIMIT)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
+        try:
+            async for text in stream:
+                line(text.decode(errors="replace").rstrip("\n"))
+        except ValueError:  # a line beyond the limit: no process of ours writes one
+            pass
+        finally:
+            transport.close()
 
 
 async def wait_all(processes: Iterable[Process], seconds: float) -> bool:

@@ -7,7 +7,7 @@ scratch blocks share memory when the one is no longer read before the other is w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from triveni.mpc.affine import Affine
@@ -37,7 +37,7 @@ class Block:
     life: Life
     first: int = -1
     last: int = -1
-    offset: Affine = Affine(0)
+    offset: Affine = field(default_factory=lambda: Affine(0))
 
     def touch(self, step: int) -> None:
         """The block is read or written in this step; steps come in rising order."""

@@ -61,7 +61,7 @@ class Backend(Protocol):
     """Holds one party's values and computes with them."""
 
     def load(self, weights: Mapping[Input, Words]) -> None:
-        """Take the weights (one array for each weight input of the program) and compute all that needs nothing else."""
+        """Take the weights (an array for each weight input of the program) and compute all that needs nothing else."""
 
     def batch(self, rows: int) -> Batch:
         """A batch size made ready; batches share memory, so only one of them runs at a time."""

@@ -76,9 +76,7 @@ class NumpyBackend:
         ahead = tuple(self._step(round_, rows, given) for round_ in self._ahead)
         online = tuple(self._step(round_, rows, given) for round_ in self._online)
         start_run = partial(self._start, given, rows)
-        return Batch(
-            rows, tuple(streams.items()), start_run, ahead, request, online, partial(self._answer, rows)
-        )
+        return Batch(rows, tuple(streams.items()), start_run, ahead, request, online, partial(self._answer, rows))
 
     def erase(self) -> int:
         erased = 0

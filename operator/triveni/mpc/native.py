@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import mmap
 from collections.abc import Mapping
 from functools import partial
@@ -15,13 +16,12 @@ from triveni.mpc.program import Input, Program
 from triveni.mpc.tape import InvalidTape, Segment, Tape, TapeRound
 from triveni.mpc.tape_writer import compile_tape
 
+KERNEL: ModuleType | None
 try:
-    from triveni.mpc import _kernel as built
+    KERNEL = importlib.import_module("triveni.mpc._kernel")
 except ImportError:
-    # Where there was no compiler. Every program runs in numpy then.
-    built = None
-
-KERNEL: ModuleType | None = built
+    # There was no compiler: every program runs in numpy.
+    KERNEL = None
 
 
 def checked(tape: Tape, rows: int, kernel: ModuleType, arena_bytes: int) -> bytes:
@@ -39,9 +39,7 @@ class NativeBackend:
     def __init__(self, program: Program, party: int, max_rows: int, kernel: ModuleType) -> None:
         self._kernel = kernel
         self._output_shape = program.output_shape
-        self._shapes = {
-            node.input: node.shape for node in program.nodes if node.input and node.party == party
-        }
+        self._shapes = {node.input: node.shape for node in program.nodes if node.input and node.party == party}
         self._tape = compile_tape(program, party)
         # Anonymous pages: aligned, zero, and resident only as far as they have been used.
         self._map = mmap.mmap(-1, max(self._tape.arena.at(max_rows), 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -74,7 +72,7 @@ class NativeBackend:
         )
 
     def erase(self) -> int:
-        self._arena[: self._used] = bytes(self._used)
+        np.frombuffer(self._arena, np.uint8)[: self._used] = 0
         return self._used
 
     def _bytes(self, span: Span, rows: int) -> memoryview:

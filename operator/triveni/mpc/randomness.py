@@ -46,7 +46,7 @@ class RunNumberReused(Exception):
     last: int
 
     def __str__(self) -> str:
-        return f"run {self.run} cannot follow run {self.last}: run numbers rise from 1 to {MAX_RUN} and are never reused"
+        return f"run {self.run} cannot follow run {self.last}: run numbers only rise, from 1 to {MAX_RUN}"
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,8 @@ class Tape:
     """Everything that one party does, for every number of rows.
 
     `fixed` and `per_row` are int64 (records, 40). `once` is run when the weights are there, `each` at the start of
-    every run, when the keystreams have been filled. Spans are in bytes; `epoch_bytes` is the part of the arena, from its
-    start, that keeps its contents between runs.
+    every run, when the keystreams have been filled. Spans are in bytes; `epoch_bytes` is the part of the arena, from
+    its start, that keeps its contents between runs.
     """
 
     fixed: NDArray[np.int64]

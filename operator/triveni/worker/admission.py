@@ -164,6 +164,22 @@ class Admission(Generic[Waiter]):
         self._forget(request)
         return request
 
+    def refuse_waiting(self) -> list[Request[Waiter]]:
+        """Let go of every request that is not being run."""
+        keys = [key for key, request in self._requests.items() if request.stage is not Stage.ORDERED]
+        return [request for key in keys if (request := self.refuse(key)) is not None]
+
+    def withdrawn(self, key: str) -> Request[Waiter] | None:
+        """Worker 0 does not count on the request any more: let it go, or return it if its client came back."""
+        request = self._requests.get(key)
+        if request is None or request.stage is not Stage.LEAVING:
+            return None
+        if request.waiters:
+            request.stage = Stage.WAITING
+            return request
+        self._forget(request)
+        return None
+
     def clear(self) -> list[Waiter]:
         """Let go of everything, the answers too; who still waits."""
         waiters = [waiter for request in self._requests.values() for waiter in request.waiters]

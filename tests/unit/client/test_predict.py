@@ -23,7 +23,7 @@ from tests.unit.client.three_workers import (
     refuse,
     three_workers,
 )
-from triveni.api.inference import HEADER_LENGTH, Reason, decode
+from triveni.api.inference import HEADER_LENGTH, Reason, Tensor, decode, encode
 from triveni.client import (
     AnswersDisagree,
     AsyncClient,
@@ -67,9 +67,11 @@ def ids(worker: Worker) -> list[str]:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
+    """Let the loop run until something is so that nothing announces."""
+    end = asyncio.get_running_loop().time() + 10
+    while not condition():
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.001)
 
 
 # --- right answers ------------------------------------------------------------------------------------------------
@@ -206,7 +208,7 @@ async def test_a_worker_with_a_certificate_of_a_foreign_authority_is_refused(wor
     worker.authority = Authority.create(NAMESPACE, UID)
     await worker.start()
     async with AsyncClient(workers.connection, deadline=5) as client:
-        with pytest.raises(WrongWorker, match="worker 2 .*not of this SecureModel's authority"):
+        with pytest.raises(WrongWorker, match=r"worker 2 .*not of this SecureModel's authority"):
             await client.predict(ONE)
     assert worker.metadata_asked == 0
 
@@ -478,10 +480,29 @@ async def test_an_answer_that_is_none_is_not_used(
     assert error.value.party == 1
 
 
-async def test_an_answer_of_another_party_is_not_used(client: AsyncClient, workers: Workers) -> None:
-    await client.describe()
-    workers.parties[0].party = 1
-    with pytest.raises(WrongAnswer, match="party is 1, expected 0"):
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"id": "another"}, "its id is 'another'"),
+        ({"parameters": {"epoch": 2, "party": 0}}, "its epoch is 2, expected 1"),
+        ({"parameters": {"epoch": 1, "party": 1}}, "its party is 1, expected 0"),
+        ({"parameters": None}, "its epoch is None"),
+        ({"names": ["component_0", "component_2"]}, "it holds"),
+        ({"shape": (4, 1)}, "has the shape"),
+    ],
+)
+async def test_an_answer_to_something_else_is_not_used(
+    client: AsyncClient, workers: Workers, change: dict[str, Any], problem: str
+) -> None:
+    async def misdeed(worker: Worker, request: web.Request, body: bytes) -> web.Response:
+        names = change.get("names", ["component_0", "component_1"])
+        tensors = [Tensor(name, np.zeros(change.get("shape", (1, 4)), np.int64)) for name in names]
+        header = {"id": worker.seen[-1][0], "parameters": {"epoch": 1, "party": 0}, **change}
+        length, chunks = encode({key: header[key] for key in ("id", "parameters")}, tensors, "outputs")
+        return web.Response(body=b"".join(chunks), headers={HEADER_LENGTH: str(length)})
+
+    workers.parties[0].misdeeds.append(misdeed)
+    with pytest.raises(WrongAnswer, match=problem):
         await client.predict(ONE)
 
 

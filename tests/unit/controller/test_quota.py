@@ -20,7 +20,7 @@ FATES = st.sampled_from(["reports", "vanishes"])
 
 @st.composite
 def epochs(draw: st.DrawFn) -> list[list[tuple[int, str, bool]]]:
-    """For each epoch, for each worker: how many answers it would release at most, whether it reports, whether it lies."""
+    """For each epoch and worker: how many answers it would release at most, whether it reports, whether it lies."""
     count = draw(st.integers(1, 6))
     liar = draw(st.sampled_from([None, 0, 1, 2]))
     return [

@@ -32,7 +32,9 @@ class Toy:
         """The draw `index` of the key of `holders` ("12") at `party`."""
         draw = Draw(tuple(map(int, holders)), index)
         dims = self.shape if shape is None else tuple(map(affine, shape))
-        return self._nodes.setdefault((draw, party), Node("draw", (), {}, dims, dtype, party, draw))
+        node = self._nodes.setdefault((draw, party), Node("draw", (), {}, dims, dtype, party, draw))
+        assert (node.shape, node.dtype) == (dims, dtype), "drawn before, of another shape or type"
+        return node
 
     def x(self, party: int, component: int) -> Node:
         """A component of the request."""

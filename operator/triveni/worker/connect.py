@@ -1,0 +1,327 @@
+"""How three workers find each other: who may connect, in whatever order they start, until a deadline.
+
+Each worker makes one data link to each peer, and workers 1 and 2 make a control link to worker 0. Both sides decide by
+the other's certificate alone; the accepting side answers before the link counts, since in TLS 1.3 the connecting side
+cannot know otherwise that its certificate was accepted. Once all links are there nobody is accepted any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from triveni.identity.names import Identity, Role
+from triveni.identity.tls import WrongPeer, peer_identity
+from triveni.worker import frame
+from triveni.worker.config import Address
+from triveni.worker.log import Log
+
+HANDSHAKE_S = 10.0
+RETRY_FIRST_S, RETRY_MOST_S = 0.05, 0.5
+HANDSHAKES_AT_ONCE = 16
+
+Result = TypeVar("Result")
+
+
+class Kind(StrEnum):
+    """What a link is for."""
+
+    DATA = "data"
+    CONTROL = "control"
+
+
+@dataclass(eq=False)
+class PeersUnreachable(Exception):
+    """The deadline passed; `missing` says for each link that is not there what the last problem was."""
+
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "not all workers can be reached: " + "; ".join(self.missing)
+
+
+@dataclass(frozen=True)
+class Connections:
+    """All links of one worker: data links to and from its peers, and control links (either way) by peer."""
+
+    outgoing: dict[int, ssl.SSLSocket] = field(default_factory=dict)
+    incoming: dict[int, ssl.SSLSocket] = field(default_factory=dict)
+    control: dict[int, ssl.SSLSocket] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Close them all."""
+        for sock in (*self.outgoing.values(), *self.incoming.values(), *self.control.values()):
+            sock.close()
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """What it takes to meet: who I am, where I listen (a listening socket), where the others do, with which contexts."""
+
+    me: Identity
+    listener: socket.socket
+    peers: Mapping[int, Address]
+    accepting: ssl.SSLContext
+    connecting: ssl.SSLContext
+    log: Log
+
+    @property
+    def party(self) -> int:
+        """My own number."""
+        assert self.me.party is not None
+        return self.me.party
+
+    def peer(self, party: int) -> Identity:
+        """Who worker `party` of my epoch is."""
+        return Identity.worker(self.me.namespace, self.me.uid, self.me.epoch or 0, party)
+
+
+def require_acceptable(me: Identity, other: Identity) -> int:
+    """The party of a worker that may connect to me: one of the other two of my own epoch.
+
+    Raises:
+        WrongPeer: anyone else.
+    """
+    same_epoch = (me.namespace, me.uid, me.epoch) == (other.namespace, other.uid, other.epoch)
+    if other.role is not Role.WORKER or other.party is None or other.party == me.party or not same_epoch:
+        raise WrongPeer(f"another worker of {me.namespace}/{me.uid} in epoch {me.epoch}", other.uri)
+    return other.party
+
+
+async def meet(meeting: Meeting, timeout_s: float) -> Connections:
+    """Connect to both peers and be connected to by both.
+
+    Raises:
+        PeersUnreachable: not all links were there in time.
+    """
+    links = Connections()
+    problems: dict[str, str] = {}
+    acceptor = _Acceptor(meeting, links)
+    # A closed link's socket has to go, should this be cancelled or time out halfway.
+    try:
+        async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
+            accepting = group.create_task(acceptor.run())
+            for party, address in meeting.peers.items():
+                kinds = [Kind.DATA, Kind.CONTROL] if party == 0 else [Kind.DATA]
+                for kind in kinds:
+                    group.create_task(_connect(meeting, links, party, address, kind, problems))
+            group.create_task(acceptor.complete(accepting))
+    except TimeoutError:
+        missing = _missing(meeting, links, problems)
+        links.close()
+        raise PeersUnreachable(missing) from None
+    except BaseException:
+        links.close()
+        raise
+    return links
+
+
+def _missing(meeting: Meeting, links: Connections, problems: Mapping[str, str]) -> tuple[str, ...]:
+    texts = []
+    for party, address in meeting.peers.items():
+        if party not in links.outgoing:
+            texts.append(f"worker {party} at {address}: {problems.get(f'{Kind.DATA} {party}', 'no answer')}")
+        if party not in links.incoming:
+            texts.append(f"worker {party} did not connect to this one")
+    return tuple(texts) or ("the control link to worker 0 is missing",)
+
+
+async def _connect(
+    meeting: Meeting, links: Connections, party: int, address: Address, kind: Kind, problems: dict[str, str]
+) -> None:
+    """Connect until it works; the last problem goes to `problems`, each new one to the log."""
+    delay = RETRY_FIRST_S
+    while True:
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                sock = await _connect_once(meeting, party, address, kind)
+            (links.outgoing if kind is Kind.DATA else links.control)[party] = sock
+            return
+        except (OSError, WrongPeer, frame.InvalidFrame, _Refused) as error:
+            problem = _text(error)
+            if problems.get(f"{kind} {party}") != problem:
+                problems[f"{kind} {party}"] = problem
+                meeting.log.debug("peer not reached", peer=party, link=kind, address=str(address), problem=problem)
+        await asyncio.sleep(delay)
+        delay = min(delay * 1.5, RETRY_MOST_S)
+
+
+@dataclass(eq=False)
+class _Refused(Exception):
+    problem: str
+
+    def __str__(self) -> str:
+        return f"it refused: {self.problem}"
+
+
+async def _connect_once(meeting: Meeting, party: int, address: Address, kind: Kind) -> ssl.SSLSocket:
+    raw = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        raw.setblocking(False)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(raw, (address.host, address.port))
+        sock = meeting.connecting.wrap_socket(raw, do_handshake_on_connect=False)
+    except BaseException:
+        raw.close()
+        raise
+    try:
+        await _when_ready(sock, sock.do_handshake)
+        got = peer_identity(sock)
+        if got != meeting.peer(party):
+            raise WrongPeer(meeting.peer(party).uri, got.uri)
+        await _send(sock, {"kind": kind, "epoch": meeting.me.epoch})
+        answer = await _receive(sock)
+        if answer != {"accepted": True}:
+            raise _Refused(str(answer.get("refused", "without a reason"))[:200] if isinstance(answer, dict) else "?")
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class _Acceptor:
+    """Accepts the peers' links, refuses everyone else, and knows when all are there."""
+
+    def __init__(self, meeting: Meeting, links: Connections) -> None:
+        self._meeting = meeting
+        self._links = links
+        self._all_there = asyncio.Event()
+        self._expected = 4 if meeting.party == 0 else 2  # data links of two peers, and at worker 0 their control links
+        self._greeted = 0
+        self._refused: set[str] = set()
+        self._slots = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
+
+    async def run(self) -> None:
+        """Accept until cancelled."""
+        loop = asyncio.get_running_loop()
+        self._meeting.listener.setblocking(False)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._slots.acquire()
+                try:
+                    raw, address = await loop.sock_accept(self._meeting.listener)
+                except OSError:  # out of descriptors, or the connection is gone already
+                    self._slots.release()
+                    await asyncio.sleep(RETRY_FIRST_S)
+                    continue
+                group.create_task(self._handle(raw, str(address[0])))
+
+    async def complete(self, accepting: asyncio.Task[None]) -> None:
+        """Wait for the last link, then stop accepting."""
+        await self._all_there.wait()
+        accepting.cancel()
+
+    async def _handle(self, raw: socket.socket, address: str) -> None:
+        sock: ssl.SSLSocket | None = None
+        kept = False
+        try:
+            raw.setblocking(False)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            async with asyncio.timeout(HANDSHAKE_S):
+                sock = self._meeting.accepting.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+                await _when_ready(sock, sock.do_handshake)
+                kept = await self._admit(sock)
+        except (OSError, ssl.SSLError, frame.InvalidFrame) as error:
+            self._log_refused(address, _text(error))
+        finally:
+            self._slots.release()
+            if not kept:
+                (sock or raw).close()
+
+    async def _admit(self, sock: ssl.SSLSocket) -> bool:
+        """Whether the other end of a link is who it has to be; it is told."""
+        try:
+            other = peer_identity(sock)
+            party = require_acceptable(self._meeting.me, other)
+            table = self._table(await _receive(sock), party)
+        except WrongPeer as error:
+            self._log_refused(error.got, str(error))
+            with contextlib.suppress(OSError):
+                await _send(sock, {"refused": str(error)})
+            return False
+        table[party] = sock
+        try:
+            await _send(sock, {"accepted": True})
+        except BaseException:
+            del table[party]
+            raise
+        self._greeted += 1
+        if self._greeted == self._expected:
+            self._all_there.set()
+        return True
+
+    def _table(self, hello: object, party: int) -> dict[int, ssl.SSLSocket]:
+        """Where a link with this hello belongs; WrongPeer if it does not."""
+        match hello:
+            case {"kind": Kind.DATA, "epoch": self._meeting.me.epoch}:
+                table = self._links.incoming
+            case {"kind": Kind.CONTROL, "epoch": self._meeting.me.epoch} if self._meeting.party == 0:
+                table = self._links.control
+            case _:
+                raise WrongPeer("a link of this epoch that is missing", f"worker {party} with another one")
+        if party in table:
+            raise WrongPeer("a link that is missing", f"worker {party}, which is connected already")
+        return table
+
+    def _log_refused(self, who: str, why: str) -> None:
+        if why not in self._refused and len(self._refused) < 100:
+            self._refused.add(why)
+            self._meeting.log.warning("peer refused", who=who, why=why)
+
+
+async def _when_ready(sock: ssl.SSLSocket, operation: Callable[[], Result]) -> Result:
+    """The result of an operation on a non-blocking TLS socket, retried whenever the socket is ready."""
+    while True:
+        try:
+            return operation()
+        except ssl.SSLWantReadError:
+            await _ready(sock, write=False)
+        except ssl.SSLWantWriteError:
+            await _ready(sock, write=True)
+
+
+async def _ready(sock: ssl.SSLSocket, *, write: bool) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    add, remove = (loop.add_writer, loop.remove_writer) if write else (loop.add_reader, loop.remove_reader)
+    add(sock, lambda: None if ready.done() else ready.set_result(None))
+    try:
+        await ready
+    finally:
+        remove(sock)
+
+
+async def _send(sock: ssl.SSLSocket, document: object) -> None:
+    data = frame.encode(document)
+    await _when_ready(sock, lambda: sock.send(data))
+
+
+async def _receive(sock: ssl.SSLSocket) -> object:
+    size = frame.length(await _exactly(sock, frame.LENGTH_BYTES))
+    return frame.decode(await _exactly(sock, size))
+
+
+async def _exactly(sock: ssl.SSLSocket, size: int) -> bytearray:
+    data = bytearray()
+    while len(data) < size:
+        piece = await _when_ready(sock, lambda: sock.recv(size - len(data)))
+        if not piece:
+            raise ConnectionError("the connection ended during the greeting")
+        data += piece
+    return data
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or error.strerror or type(error).__name__}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    return str(error)

@@ -1,0 +1,139 @@
+"""The model of an epoch, as far as one worker may know it: architecture, program and this worker's weight shares.
+
+An architecture that somebody sends is only a declaration. The worker compiles it, and proves the program it got, before
+it accepts a share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from triveni.api.inference import DATATYPE, Reason, Tensor
+from triveni.mpc.architecture import Architecture, InvalidArchitecture
+from triveni.mpc.compile import compile_program
+from triveni.mpc.fixedpoint import FRACTIONAL_BITS
+from triveni.mpc.program import Program
+from triveni.mpc.prove import require_proof
+from triveni.mpc.schedule import Cost, Schedule
+from triveni.mpc.sharing import components_of
+from triveni.worker.admission import Words
+from triveni.worker.config import Config
+from triveni.worker.refusal import Refused
+
+
+@dataclass(frozen=True)
+class Model:
+    """A proved program, and what it costs to run."""
+
+    architecture: Architecture
+    program: Program
+    cost: Cost
+    digest: str
+
+    def summary(self) -> dict[str, Any]:
+        """What the sharing job is told."""
+        return {
+            "program_digest": self.digest,
+            "online_rounds": self.cost.online_rounds,
+            "ahead_rounds": self.cost.ahead_rounds,
+            "online_bytes_per_row": self.cost.online_bytes.at(1),
+            "ahead_bytes_per_row": self.cost.ahead_bytes.at(1),
+        }
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row of a request: two components."""
+        return 16 * math.prod(self.program.input_shape)
+
+    @property
+    def share_bytes(self) -> int:
+        """Size of this worker's two components of all weights."""
+        return sum(16 * math.prod(shape) for shape in self.program.weights.values())
+
+
+def read_architecture(document: Any, protocol: str) -> Architecture:
+    """The architecture of the sharing job's message.
+
+    Raises:
+        Refused: another protocol than this worker's, or not an architecture.
+    """
+    if not isinstance(document, dict) or set(document) != {"protocol", "architecture"}:
+        raise Refused(Reason.MALFORMED, "body: an object with protocol and architecture is needed")
+    if document["protocol"] != protocol:
+        raise Refused(Reason.UNSUPPORTED, f"protocol: this worker was started for {protocol}; share the model for that")
+    try:
+        return Architecture.from_document(document["architecture"])
+    except InvalidArchitecture as error:
+        raise Refused(Reason.MALFORMED, f"architecture: {error}") from None
+
+
+def prepare(architecture: Architecture, protocol: str, cache: Path | None, timeout_s: float) -> Model:
+    """Compile an architecture and prove the program. Blocks for seconds.
+
+    Raises:
+        CompileError: there is no program.
+        Unproven: there is one, but nothing shows that it keeps the secrets.
+    """
+    program = compile_program(architecture, protocol, cache=cache, timeout=timeout_s)
+    require_proof(program)
+    return Model(architecture, program, Schedule(program).cost(), program.digest)
+
+
+def read_shares(tensors: Sequence[Tensor], program: Program, party: int) -> dict[str, tuple[Words, Words]]:
+    """This worker's two components of each weight, from tensors named `<weight>/component_<c>`.
+
+    Raises:
+        Refused: one is missing, unknown, twice there or of another shape.
+    """
+    first, second = components_of(party)
+    wanted = {
+        f"{weight}/component_{component}": shape
+        for weight, shape in program.weights.items()
+        for component in (first, second)
+    }
+    given = {tensor.name: tensor.data for tensor in tensors}
+    if len(given) != len(tensors) or set(given) != set(wanted):
+        odd = sorted(set(given) ^ set(wanted))
+        what = f"{odd[0][:200]!r} is {'missing' if odd[0] in wanted else 'not one of them'}" if odd else "one is twice there"
+        raise Refused(Reason.MALFORMED, f"inputs: {what}; worker {party} takes components {first} and {second} of each weight")
+    for name, shape in wanted.items():
+        if given[name].shape != tuple(shape):
+            raise Refused(
+                Reason.WRONG_SHAPE, f"inputs[{name}].shape: {list(given[name].shape)}; {list(shape)} is needed"
+            )
+    return {
+        weight: (given[f"{weight}/component_{first}"], given[f"{weight}/component_{second}"])
+        for weight in program.weights
+    }
+
+
+def metadata(model: Model, config: Config) -> dict[str, Any]:
+    """The public description of the model, in the form of the Open Inference Protocol."""
+    components = [f"component_{component}" for component in components_of(config.party)]
+
+    def described(shape: Sequence[int]) -> list[dict[str, Any]]:
+        return [{"name": name, "datatype": DATATYPE, "shape": [-1, *shape]} for name in components]
+
+    return {
+        "name": config.name,
+        "versions": [str(config.epoch)],
+        "platform": "triveni",
+        "inputs": described(model.program.input_shape),
+        "outputs": described(model.program.output_shape),
+        "parameters": {
+            "namespace": config.namespace,
+            "uid": config.uid,
+            "epoch": config.epoch,
+            "party": config.party,
+            "protocol": config.protocol,
+            "fractional_bits": FRACTIONAL_BITS,
+            "max_rows": config.max_rows,
+            "program_digest": model.digest,
+            "architecture": model.architecture.document(),
+        },
+    }
+

@@ -1,0 +1,41 @@
+"""Real Keras models, compiled by the real compiler."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from triveni.mpc.compile import compile_program
+from triveni.mpc.program import Program
+from triveni.sharing.keras_file import KerasModel, read_model
+
+EXAMPLE = Path(__file__).parents[3] / "examples/mnist/model.keras"
+
+
+@pytest.fixture(scope="session")
+def keras_nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with NAME.keras and NAME.npz of every net of `keras_nets.NETS`."""
+    directory = tmp_path_factory.mktemp("keras_nets")
+    script = Path(__file__).with_name("keras_nets.py")
+    subprocess.run([sys.executable, script, directory], check=True, timeout=120, capture_output=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def model_of(keras_nets: Path) -> Callable[[str], KerasModel]:
+    """The model of a net, or of the example, by its name."""
+    return cache(lambda name: read_model(EXAMPLE if name == "mnist" else keras_nets / f"{name}.keras"))
+
+
+@pytest.fixture(scope="session")
+def program_of(
+    model_of: Callable[[str], KerasModel], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Program]:
+    """The program of a net, compiled once for all tests."""
+    programs = tmp_path_factory.mktemp("programs")
+    return cache(lambda name: compile_program(model_of(name).architecture, cache=programs, timeout=120))

@@ -1,0 +1,137 @@
+"""The compiler on real Keras models: the same answers, the same bytes, a cost that is known."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.integration.mpc.keras_nets import NETS
+
+from triveni.mpc.affine import Affine
+from triveni.mpc.architecture import Architecture, AveragePooling2D, Dense, Relu
+from triveni.mpc.compile import CompileError, compile_program
+from triveni.mpc.fixedpoint import decode, encode
+from triveni.mpc.interpret import evaluate_all
+from triveni.mpc.lowering import lower
+from triveni.mpc.ops import NUMPY, Array
+from triveni.mpc.passes import PASSES, multiplications
+from triveni.mpc.program import ITEM_BYTES, Node, Program
+from triveni.mpc.schedule import Schedule
+from triveni.mpc.sharing import reveal, split
+from triveni.sharing.keras_file import KerasModel
+
+Models = Callable[[str], KerasModel]
+Programs = Callable[[str], Program]
+
+
+def answer(program: Program, model: KerasModel, x: np.ndarray) -> np.ndarray:
+    """The revealed answer of all three parties, evaluated with nothing between them."""
+    secrets = {"x": split(encode(x, "x"))}
+    for name, weight in lower(model.architecture).encode(model.weights).items():
+        secrets[name] = split(encode(weight, name))
+    values = evaluate_all(
+        program, lambda n: secrets[n.input.name][n.input.component], fresh_draws(len(x)), len(x)
+    )
+    for component in range(3):
+        first = values[program.outputs[component][0]]
+        second = values[program.outputs[(component - 1) % 3][1]]
+        assert (first == second).all(), "the two holders of a component differ"
+    return decode(reveal(*(values[program.outputs[c][0]] for c in range(3))))
+
+
+def fresh_draws(rows: int) -> Callable[[Node], Array]:
+    draws: dict[object, Array] = {}
+
+    def value(node: Node) -> Array:
+        if node.draw not in draws:
+            shape = tuple(dim.at(rows) for dim in node.shape)
+            data = os.urandom(int(np.prod(shape)) * ITEM_BYTES[node.dtype])
+            draws[node.draw] = np.frombuffer(data, NUMPY[node.dtype]).reshape(shape)
+        assert draws[node.draw].shape == tuple(dim.at(rows) for dim in node.shape)
+        return draws[node.draw]
+
+    return value
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("rows", [1, 5])
+def test_the_program_answers_what_plain_keras_answers(
+    name: str, rows: int, model_of: Models, program_of: Programs, keras_nets: Path
+) -> None:
+    data = np.load(keras_nets / f"{name}.npz")
+    got = answer(program_of(name), model_of(name), data["x"][:rows])
+    np.testing.assert_allclose(got, data["y"][:rows], atol=1e-3)
+
+
+def test_the_example_costs_what_the_documents_say(program_of: Programs) -> None:
+    cost = Schedule(program_of("mnist")).cost()
+    assert cost.online_rounds == 37
+    assert cost.online_bytes == Affine(0, 518_928)
+    assert cost.ahead_bytes == Affine(0, 235_568)
+    assert multiplications(program_of("mnist")) == Affine(0, 1_130_688)
+
+
+def test_weights_are_inputs_and_no_constant_holds_more_than_one_value(program_of: Programs) -> None:
+    program = program_of("mnist")
+    inputs = {node.input.name for node in program.nodes if node.input}
+    assert inputs == {"x", *program.weights}
+    assert all(set(node.attrs) == {"value"} for node in program.nodes if node.op == "const")
+
+
+def test_no_draw_is_used_for_two_values(program_of: Programs) -> None:
+    made = Counter((node.party, node.draw) for node in program_of("mnist").nodes if node.draw)
+    assert set(made.values()) == {1}
+
+
+def test_three_independent_compiles_give_the_same_bytes(model_of: Models) -> None:
+    """Three processes with three hash seeds, nothing cached, the protocol's own draws numbered alike."""
+    architecture = model_of("mnist").architecture
+    command = [sys.executable, "-m", "triveni.mpc.compile"]
+    outputs = {
+        subprocess.run(
+            command,
+            input=architecture.to_json(),
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(outputs) == 1
+    assert Program.from_json(outputs.pop()).architecture_digest == architecture.digest
+
+
+def test_a_cached_program_is_read_and_a_damaged_one_is_made_anew(tmp_path: Path) -> None:
+    architecture = Architecture((3,), (Dense("a", 2),))
+    first = compile_program(architecture, cache=tmp_path, timeout=120)
+    (path,) = tmp_path.glob("*.program.json")
+    made = path.stat().st_mtime_ns
+    assert compile_program(architecture, cache=tmp_path, timeout=120).digest == first.digest
+    assert path.stat().st_mtime_ns == made
+    path.write_bytes(path.read_bytes()[:100])
+    assert compile_program(architecture, cache=tmp_path, timeout=120).digest == first.digest
+
+
+def test_what_cannot_be_compiled_is_said_in_a_sentence() -> None:
+    pooling_alone = Architecture((4, 4, 1), (AveragePooling2D("p", (2, 2), (2, 2)), Relu("r")))
+    with pytest.raises(CompileError, match="average pooling needs a Conv2D or Dense"):
+        compile_program(pooling_alone, timeout=120)
+    with pytest.raises(CompileError, match="protocol 'Shamir' is not built; ABY3 is"):
+        compile_program(pooling_alone, "Shamir")
+    with pytest.raises(CompileError, match="no result within 0 seconds"):
+        compile_program(Architecture((3,), (Dense("a", 2),)), timeout=0)
+
+
+@pytest.mark.parametrize("one_pass", PASSES, ids=lambda p: p.__name__)
+def test_no_pass_sends_more(one_pass: Callable[[Program], Program], program_of: Programs) -> None:
+    """Each pass again on the finished program, which is its fixed point."""
+    program = program_of("mnist")
+    again = one_pass(program)
+    assert again.to_json() == program.to_json()

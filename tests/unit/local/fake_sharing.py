@@ -1,0 +1,32 @@
+"""Stands in for ``python -m triveni.sharing``: shares, or fails as the plan (see `fake_worker`) says: "sharing": [...]."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for option in ("--model", "--protocol", "--digest", "--credentials", "--report", "--timeout"):
+        parser.add_argument(option)
+    parser.add_argument("--worker", action="append")
+    arguments = parser.parse_args()
+    folder = Path(arguments.report).parent
+    plan = json.loads(Path(os.environ["FAKE_PLAN"]).read_text())[folder.name.removeprefix("epoch-")]
+    failure = plan.get("sharing")
+    if failure == "hang":
+        time.sleep(60)
+    if failure:
+        Path(arguments.report).write_text(json.dumps({"reason": failure[0], "message": failure[1]}))
+        sys.exit(1)
+    assert Path(arguments.model).read_bytes().startswith(b"PK")
+    (folder / "shared").touch()
+
+
+if __name__ == "__main__":
+    main()
