@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-CLOSE_S = 1.0
+CLOSE_TICKS = 1000
 
 
 class Sockets:
@@ -35,6 +35,7 @@ class Sockets:
         for one in self._open():
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-        end = asyncio.get_running_loop().time() + CLOSE_S
-        while self._open() and asyncio.get_running_loop().time() < end:
+        for _ in range(CLOSE_TICKS):
+            if not self._open():
+                return
             await asyncio.sleep(0.001)

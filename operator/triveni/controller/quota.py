@@ -6,7 +6,8 @@ reports. Rows of a batch count one each. The rules (design, section 5), whatever
 1. there are never more answers than the quota;
 2. an answered request is charged exactly once;
 3. an unanswered request is charged only if some worker had already released its share of the answer, or if all three
-   workers vanished without a word (then what was granted to that epoch is charged);
+   workers vanished without a word (then what was granted to that epoch is charged, unless it is certain that not one
+   share of the model had left the sharing job: nothing can have been answered);
 4. each worker counts for itself, and what one of them claims cannot raise or pass the grant;
 5. a ledger in which an epoch is open has to be stored before a worker of that epoch can serve.
 """
@@ -46,6 +47,7 @@ class Why(StrEnum):
     CAPPED = "no more than was granted, whatever a worker claims"
     ALL_LOST = "no worker reported, so all that was granted counts as answered"
     ALL_LOST_UNLIMITED = "no worker reported, and there was no limit to charge"
+    NEVER_SHARED = "no worker reported, but none was ever given a share of the model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +107,15 @@ class Ledger:
             raise ValueError("an epoch is open" if self.open else "the request quota is reached")
         return replace(self, open=Grant(self.epoch + 1, self.remaining))
 
-    def end(self, reports: Sequence[Report | None]) -> Ledger:
-        """Charge the open epoch from what its workers reported.
+    def end(self, reports: Sequence[Report | None], *, shared: bool = True) -> Ledger:
+        """Charge the open epoch from what its workers reported; `shared` as in `charge`.
 
         Raises:
             ValueError: no epoch is open.
         """
         if not self.open:
             raise ValueError("no epoch is open")
-        return replace(self, open=None, ended=(*self.ended, charge(self.open, reports)))
+        return replace(self, open=None, ended=(*self.ended, charge(self.open, reports, shared=shared)))
 
     def explain(self) -> tuple[str, ...]:
         """All charges line by line, and the total."""
@@ -122,16 +124,21 @@ class Ledger:
         return (*lines, f"charged in all: {self.charged} of {of}")
 
 
-def charge(grant: Grant, reports: Sequence[Report | None]) -> Charge:
+def charge(grant: Grant, reports: Sequence[Report | None], *, shared: bool = True) -> Charge:
     """The charge for an epoch: the most that a worker released, but never more than the grant.
 
-    A report of another epoch, in another party's place or with impossible numbers is no report.
+    Args:
+        grant: of the epoch.
+        reports: by party. One of another epoch, in another party's place or with impossible numbers is no report.
+        shared: False only if it is certain that the sharing job had not begun to hand over shares.
     """
     usable = tuple(
         report if report and _fits(grant, party, report) else None
         for party, report in enumerate((*reports, None, None, None)[:PARTIES])
     )
     released = [report.answered for report in usable if report]
+    if not released and not shared:
+        return Charge(grant, usable, 0, Why.NEVER_SHARED)
     if not released:
         why = Why.ALL_LOST_UNLIMITED if grant.rows is None else Why.ALL_LOST
         return Charge(grant, usable, grant.rows or 0, why)

@@ -10,6 +10,10 @@ from enum import StrEnum
 from triveni.local.reports import SharingFailure, WorkerReport
 
 
+PERMANENT = frozenset({"CompileFailed", "Unproven", "ProgramsDiffer", "InvalidConfig", "InvalidCredentials"})
+"""Reasons of a worker that the next epoch's would have as well."""
+
+
 class Cause(StrEnum):
     """Why an epoch ended."""
 
@@ -65,6 +69,9 @@ def why(
         return Cause.STOPPED, ""
     ended = [worker for worker in workers if worker.first]
     signalled = [worker for worker in ended if worker.signalled]
+    refusing = [worker for worker in ended if worker.reason in PERMANENT]
+    if refusing:
+        return Cause.REFUSED, "; ".join(map(str, refusing))
     peer_lost = any(worker.reason == "PeerLost" for worker in ended)
     if failure and failure.permanent and not signalled and not peer_lost:
         return Cause.REFUSED, failure.message

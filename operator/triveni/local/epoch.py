@@ -47,12 +47,16 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class EpochEnd:
-    """How an epoch ended; `served` requests of it are known to be answered."""
+    """How an epoch ended.
+
+    `served` requests of it are known to be answered; `shared` is False if no share of the model was handed over.
+    """
 
     cause: Cause
     detail: str
     reports: tuple[WorkerReport | None, ...]
     served: int
+    shared: bool
     last_status: tuple[Mapping[str, Any] | None, ...]
 
 
@@ -80,6 +84,7 @@ class Epoch:
         self._setting, self._grant, self._directory = setting, grant, directory
         self._processes, self._tell, self._verbose = processes, tell, verbose
         self._served = 0
+        self._shared = False
         self._step: tuple[str, float] | None = None
 
     async def run(self, stop: asyncio.Event, served_before: int, started: Callable[[], Awaitable[None]]) -> EpochEnd:
@@ -125,8 +130,9 @@ class Epoch:
             await self._end(workers, sharing, serving, stopped, watch)
         cause, detail, reports = self._ended(workers, sharing, first, stopped)
         released = [report.counts.answered for report in reports if report]
-        self._tell_served(served_before, min(released, default=0))
-        return EpochEnd(cause, detail, reports, self._served, tuple(watch.status))
+        seen = min(map(watch.answered, range(PARTIES)))
+        self._tell_served(served_before, max(seen, min(released, default=0)))
+        return EpochEnd(cause, detail, reports, self._served, self._shared, tuple(watch.status))
 
     async def _start_worker(self, party: int) -> Process:
         setting, epoch = self._setting, self._grant.epoch
@@ -170,7 +176,14 @@ class Epoch:
             command += ["--worker", f"{HOST}:{port}"]
         command += ["--credentials", str(credentials), "--report", str(self._directory / "sharing.report.json")]
         command += ["--timeout", str(SHARE_SECONDS)]
-        return await self._processes.start("sharing", command, self._directory / "sharing.log")
+        return await self._processes.start("sharing", command, self._directory / "sharing.log", line=self._sharing_said)
+
+    def _sharing_said(self, line: str) -> None:
+        """Once the workers have taken the architecture, shares are handed over; not before."""
+        if self._verbose:
+            self._tell(LogLine("sharing", line))
+        if json.loads(line).get("step") == "architecture":
+            self._shared = True
 
     def _report(self, party: int) -> Path:
         return self._directory / f"worker-{party}.report.json"

@@ -151,12 +151,12 @@ class Processes:
             if process.running:
                 process.signal(signal.SIGKILL)
 
-    async def stop(self, processes: Iterable[Process], *, seconds: float = TERM_SECONDS) -> None:
-        """End processes: SIGTERM, and SIGKILL to those that are still there after `seconds`."""
+    async def stop(self, processes: Iterable[Process]) -> None:
+        """End processes: SIGTERM, and SIGKILL to those that are still there after `TERM_SECONDS`."""
         stopping = [process for process in processes if process.running]
         for process in stopping:
             process.signal(signal.SIGTERM)
-        await wait_all(stopping, seconds)
+        await wait_all(stopping, TERM_SECONDS)
         for process in stopping:
             if process.running:
                 process.signal(signal.SIGKILL)

@@ -174,7 +174,7 @@ class LocalRun:
             folder = directory.epoch(ledger.open.epoch)
             epoch = Epoch(setting, ledger.open, folder, processes, self._tell, self._plan.verbose)
             end = await epoch.run(self._stop, served, lambda: companions.start(self._plan.companions, setting))
-            ledger = ledger.end([report.counts if report else None for report in end.reports])
+            ledger = ledger.end([report.counts if report else None for report in end.reports], shared=end.shared)
             served += end.served
             ended.append(EpochEnded(ledger.ended[-1], end.reports, _why(end)))
             self._tell(ended[-1])
@@ -201,10 +201,12 @@ def next_epoch(ledger: Ledger, end: EpochEnd, barren: int, recovery: str, stoppe
     Raises:
         RunFailed: there is something left to serve, but it cannot be.
     """
-    if ledger.reached or stopped:
+    if stopped:
         return None
     if end.cause is Cause.REFUSED:
         raise ModelRefused(end.detail)
+    if ledger.reached:
+        return None
     if recovery == "Never":
         raise NotRecovered(_why(end), ledger)
     if barren >= MAX_BARREN_EPOCHS:

@@ -38,9 +38,7 @@ class Affine:
         other = affine(other)
         if self.per_row and other.per_row:
             raise ValueError(f"({self}) * ({other}) is quadratic in the number of rows")
-        return Affine(
-            self.fixed * other.fixed, self.fixed * other.per_row + self.per_row * other.fixed
-        )
+        return Affine(self.fixed * other.fixed, self.fixed * other.per_row + self.per_row * other.fixed)
 
     __rmul__ = __mul__
 

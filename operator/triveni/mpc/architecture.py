@@ -144,8 +144,7 @@ class Relu(Layer):
 
 
 KINDS: Mapping[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (Dense, Conv2D, AveragePooling2D, GlobalAveragePooling2D, Flatten, Reshape, Relu)
+    kind.__name__: kind for kind in (Dense, Conv2D, AveragePooling2D, GlobalAveragePooling2D, Flatten, Reshape, Relu)
 }
 
 

@@ -169,9 +169,7 @@ def lower(architecture: Architecture) -> Network:
                 steps.append(Rearrange(after))
         elif isinstance(layer, Conv2D):
             kernel = (*layer.kernel_size, before[2], layer.filters)
-            steps.append(
-                Convolution(layer.name, kernel, layer.strides, layer.pads(before), layer.use_bias, gain=gain)
-            )
+            steps.append(Convolution(layer.name, kernel, layer.strides, layer.pads(before), layer.use_bias, gain=gain))
             gain = 1.0
         elif isinstance(layer, Dense):
             steps.append(Linear(layer.name, (before[0], layer.units), layer.use_bias, gain=gain))

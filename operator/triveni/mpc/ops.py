@@ -93,7 +93,7 @@ def _evaluate(node: Node, x: Sequence[Array], shape: tuple[int, ...]) -> Array:
         case "patches":
             return patches(x[0], attrs["kernel"], attrs["strides"])
         case "matmul":
-            return np.matmul(x[0], x[1])
+            return np.asarray(x[0] @ x[1])
         case "sum":
             return np.asarray(x[0].sum(axis=tuple(attrs["axes"]), keepdims=attrs["keep"]))
         case "bitslice":
@@ -107,9 +107,7 @@ def _index(attrs: Any) -> tuple[int | slice, ...]:
     """``start``, ``stop`` (null: to the end) and ``step`` of each axis; axes in ``drop`` are indexed, not sliced."""
     return tuple(
         start if axis in attrs["drop"] else slice(start, stop, step)
-        for axis, (start, stop, step) in enumerate(
-            zip(attrs["start"], attrs["stop"], attrs["step"], strict=True)
-        )
+        for axis, (start, stop, step) in enumerate(zip(attrs["start"], attrs["stop"], attrs["step"], strict=True))
     )
 
 

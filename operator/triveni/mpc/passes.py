@@ -47,9 +47,7 @@ def localise_draws(program: Program) -> Program:
         return source
 
     moved = rewrite(program, change)
-    return moved.with_outputs(
-        [at_home(node, party) for node in pair] for party, pair in enumerate(moved.outputs)
-    )
+    return moved.with_outputs([at_home(node, party) for node in pair] for party, pair in enumerate(moved.outputs))
 
 
 def number_draws(program: Program) -> Program:
@@ -204,4 +202,3 @@ def multiplications(program: Program) -> Affine:
             inner = node.inputs[1].shape[0]
             total = total + node.size * inner
     return total
-

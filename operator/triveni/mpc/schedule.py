@@ -124,9 +124,7 @@ class Schedule:
             phase: sum((m.node.nbytes for m in self.messages if m.phase is phase), Affine(0))
             for phase in (Phase.AHEAD, Phase.ONLINE)
         }
-        return Cost(
-            self.rounds(Phase.ONLINE), self.rounds(Phase.AHEAD), sizes[Phase.ONLINE], sizes[Phase.AHEAD]
-        )
+        return Cost(self.rounds(Phase.ONLINE), self.rounds(Phase.AHEAD), sizes[Phase.ONLINE], sizes[Phase.AHEAD])
 
     def party(self, party: int) -> PartySchedule:
         """One party's part."""

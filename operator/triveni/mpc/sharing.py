@@ -21,9 +21,7 @@ def components_of(party: int) -> tuple[int, int]:
 
 def split(words: Words) -> tuple[Words, Words, Words]:
     """Three components of `words` (int64, any shape), two of them from the system's CSPRNG."""
-    first, second = (
-        np.frombuffer(os.urandom(words.nbytes), np.int64).reshape(words.shape) for _ in range(2)
-    )
+    first, second = (np.frombuffer(os.urandom(words.nbytes), np.int64).reshape(words.shape) for _ in range(2))
     return first, second, words - first - second
 
 

@@ -70,8 +70,6 @@ class Desk:
 
     def require_room(self, nbytes: int) -> None:
         """Refused if a request of `nbytes` cannot be taken now."""
-        if self._closed is not None:
-            raise self._closed
         self._admission.require_room(nbytes)
 
     async def answer(self, key: str, digest: bytes, shares: tuple[Words, Words]) -> Answer:
@@ -84,11 +82,11 @@ class Desk:
         """
         waiter: Waiter = self._loop.create_future()
         with self._lock:
-            if self._closed is not None:
-                raise self._closed
             found = self._admission.find(key, digest)
             if isinstance(found, Answer):
                 return found
+            if found is None and self._closed is not None:
+                raise self._closed
             request = found or Request(key, len(shares[0]), digest, shares)
             request.waiters.append(waiter)
             if found is None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.integration.mpc.keras_nets import NETS
 
+from tests.integration.mpc.keras_nets import NETS
 from triveni.mpc.affine import Affine
 from triveni.mpc.architecture import Architecture, AveragePooling2D, Dense, Relu
 from triveni.mpc.compile import CompileError, compile_program
@@ -35,9 +35,7 @@ def answer(program: Program, model: KerasModel, x: np.ndarray) -> np.ndarray:
     secrets = {"x": split(encode(x, "x"))}
     for name, weight in lower(model.architecture).encode(model.weights).items():
         secrets[name] = split(encode(weight, name))
-    values = evaluate_all(
-        program, lambda n: secrets[n.input.name][n.input.component], fresh_draws(len(x)), len(x)
-    )
+    values = evaluate_all(program, lambda n: secrets[n.input.name][n.input.component], fresh_draws(len(x)), len(x))
     for component in range(3):
         first = values[program.outputs[component][0]]
         second = values[program.outputs[(component - 1) % 3][1]]

@@ -100,6 +100,13 @@ def test_all_three_vanished_without_a_limit_has_nothing_to_charge() -> None:
     )
 
 
+def test_nothing_is_charged_if_certainly_nothing_was_shared() -> None:
+    assert charge(Grant(1, 7), [None, None, None], shared=False) == Charge(
+        Grant(1, 7), (None, None, None), 0, Why.NEVER_SHARED
+    )
+    assert charge(Grant(1, 7), [report(1, 0, 2), None, None], shared=False).rows == 2
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

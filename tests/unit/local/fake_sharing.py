@@ -1,4 +1,4 @@
-"""Stands in for ``python -m triveni.sharing``: shares, or fails as the plan (see `fake_worker`) says: "sharing": [...]."""
+"""Stands in for ``python -m triveni.sharing``: shares, or fails as "sharing" in the plan (see `fake_worker`) says."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def main() -> None:
     if failure:
         Path(arguments.report).write_text(json.dumps({"reason": failure[0], "message": failure[1]}))
         sys.exit(1)
+    print(json.dumps({"step": "architecture", "seconds": 0.1}), flush=True)  # noqa: T201
     assert Path(arguments.model).read_bytes().startswith(b"PK")
     (folder / "shared").touch()
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from tests.unit.local.conftest import MakePlan, processes_naming, served
+from triveni.controller.quota import Ledger, Report
 from triveni.local.directory import FileExists
-from triveni.local.epoch import EpochEnd
 from triveni.local.ending import Cause
+from triveni.local.epoch import EpochEnd
 from triveni.local.events import CompanionEnded, EpochBegan, EpochEnded, Event, Said, Served, Serving
 from triveni.local.ports import PortInUse
 from triveni.local.runner import Companion, LocalRun, ModelRefused, NoProgress, NotRecovered, Plan, next_epoch
-from triveni.controller.quota import Ledger
 
 QUOTA = ["quota"] * 3
 
@@ -123,15 +123,21 @@ def test_sharing_that_fails_for_the_moment_is_tried_again(make_plan: MakePlan) -
     failing = served([0] * 3, ["wait"] * 3, sharing=["WorkerUnreachable", "worker 1: no answer"])
     summary, events = run(make_plan(1, failing, served([1] * 3, QUOTA)))
     assert summary.ledger.charged == 1
-    assert [e.why for e in events if isinstance(e, EpochEnded)][0] == "sharing failed: worker 1: no answer"
+    assert next(e.why for e in events if isinstance(e, EpochEnded)) == "sharing failed: worker 1: no answer"
 
 
 def test_a_worker_that_does_not_start_is_quoted(make_plan: MakePlan) -> None:
     broken = served([0] * 3, ["wait", "crash", "wait"], sharing="hang")
     summary, events = run(make_plan(1, broken, served([1] * 3, QUOTA)))
-    why = [e.why for e in events if isinstance(e, EpochEnded)][0]
+    why = next(e.why for e in events if isinstance(e, EpochEnded))
     assert why == "a worker ended: worker 1 ended with exit code 1\nit is broken\nfor good"
     assert summary.served == 1
+
+
+def test_workers_that_never_had_a_share_are_charged_nothing(make_plan: MakePlan) -> None:
+    broken = served([0] * 3, ["crash"] * 3, sharing="hang")
+    summary, _ = run(make_plan(2, broken, served([2] * 3, QUOTA)))
+    assert [charge.rows for charge in summary.ledger.ended] == [0, 2]
 
 
 def test_recovery_never_stops_at_the_first_loss(make_plan: MakePlan) -> None:
@@ -177,20 +183,20 @@ def test_a_companion_speaks_and_ends_the_run(make_plan: MakePlan) -> None:
 
 def test_what_a_companion_started_itself_ends_with_it(make_plan: MakePlan, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)', '{mark}'])"
+    script = (
+        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)', '{mark}'])"
+    )
     companion = Companion("client", lambda *_: [sys.executable, "-c", script], ends_run=True)
     run(make_plan(None, served([0] * 3, ["wait"] * 3), companions=(companion,)))
     assert processes_naming(str(mark)) == []
 
 
 def end(cause: Cause, detail: str = "") -> EpochEnd:
-    return EpochEnd(cause, detail, (None, None, None), 0, (None, None, None))
+    return EpochEnd(cause, detail, (None, None, None), 0, True, (None, None, None))
 
 
 def ledger(quota: int, charged: int) -> Ledger:
     """A ledger with one ended epoch."""
-    from triveni.controller.quota import Report
-
     return Ledger(quota).start().end([Report(1, party, charged, charged) for party in range(3)])
 
 
@@ -206,9 +212,13 @@ def test_ten_epochs_without_an_answer_are_enough() -> None:
 
 
 @pytest.mark.parametrize("cause", list(Cause))
-def test_nothing_follows_when_the_quota_is_reached_or_the_run_was_stopped(cause: Cause) -> None:
-    assert next_epoch(ledger(3, 3), end(cause), 0, "Never", False) is None
+def test_nothing_follows_when_the_run_was_stopped(cause: Cause) -> None:
     assert next_epoch(ledger(3, 0), end(cause), 10, "Never", True) is None
+
+
+@pytest.mark.parametrize("cause", [Cause.QUOTA, Cause.WORKER_LOST, Cause.SHARING_FAILED])
+def test_nothing_follows_when_the_quota_is_reached(cause: Cause) -> None:
+    assert next_epoch(ledger(3, 3), end(cause), 10, "Never", False) is None
 
 
 def test_the_digest_of_a_model_in_the_manifest_is_checked(make_plan: MakePlan) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from triveni.mpc.program import PARTIES, Draw, Node, Program, rewrite
-from triveni.mpc.prove import Atom, prove
+from triveni.mpc.prove import Atom, prove, require_proof
 from triveni.mpc.prove.atoms import Occurrences, leading_slice
 from triveni.mpc.schedule import Schedule
 
@@ -34,7 +34,8 @@ class Mutation:
 
 
 def mutations(program: Program) -> list[Mutation]:
-    """One line for every mask of a program."""
+    """One line for every mask of a program, which must be proved as it is."""
+    require_proof(program)
     nodes = _nodes(program)
     rows = []
     for atom in nodes:
@@ -102,7 +103,12 @@ def reused(program: Program, atom: Atom, other: Atom) -> Program:
         if part is None:
             return source(node.party)
         rest = len(whole.shape) - 1
-        attrs = {"start": [part] + [0] * rest, "stop": [part + 1] + [None] * rest, "step": [1] * (rest + 1), "drop": [0]}
+        attrs = {
+            "start": [part] + [0] * rest,
+            "stop": [part + 1] + [None] * rest,
+            "step": [1] * (rest + 1),
+            "drop": [0],
+        }
         return Node("slice", (source(node.party),), attrs, node.shape, node.dtype, node.party)
 
     return rewrite(program, change)
@@ -110,7 +116,7 @@ def reused(program: Program, atom: Atom, other: Atom) -> Program:
 
 def _nodes(program: Program) -> dict[Atom, Node]:
     """Every mask, and a node that has its shape and type, in the order of keys and numbers."""
-    found = Occurrences(program.nodes, [node for pair in program.outputs for node in pair])
+    found = Occurrences(program.nodes)
     nodes = {atom: node for node in program.nodes if (atom := found.atom(node)) is not None}
     order = sorted(nodes, key=lambda atom: (atom.draw.holders, atom.draw.index, atom.part or 0))
     return {atom: nodes[atom] for atom in order}

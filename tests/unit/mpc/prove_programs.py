@@ -26,9 +26,7 @@ class Toy:
         self.sent: list[tuple[Node, int, int | None]] = []
         self._nodes: dict[tuple[object, int], Node] = {}
 
-    def draw(
-        self, party: int, holders: str, index: int, shape: Dims | None = None, dtype: Dtype = "i8"
-    ) -> Node:
+    def draw(self, party: int, holders: str, index: int, shape: Dims | None = None, dtype: Dtype = "i8") -> Node:
         """The draw `index` of the key of `holders` ("12") at `party`."""
         draw = Draw(tuple(map(int, holders)), index)
         dims = self.shape if shape is None else tuple(map(affine, shape))
@@ -39,16 +37,12 @@ class Toy:
     def x(self, party: int, component: int) -> Node:
         """A component of the request."""
         secret = Input("x", component)
-        return self._nodes.setdefault(
-            (secret, party), Node("input", (), {}, self.shape, "i8", party, None, secret)
-        )
+        return self._nodes.setdefault((secret, party), Node("input", (), {}, self.shape, "i8", party, None, secret))
 
     def w(self, party: int, component: int) -> Node:
         """A component of a weight that has the shape of one row."""
         secret, shape = Input("w", component), tuple(map(Affine, self.size))
-        return self._nodes.setdefault(
-            (secret, party), Node("input", (), {}, shape, "i8", party, None, secret)
-        )
+        return self._nodes.setdefault((secret, party), Node("input", (), {}, shape, "i8", party, None, secret))
 
     def const(self, value: int) -> Node:
         """A public word."""

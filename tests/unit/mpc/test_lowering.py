@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -30,8 +32,8 @@ def by_layers(architecture: Architecture, weights: dict[str, list[Floats]], x: F
         match layer:
             case Conv2D():
                 x = np.pad(x, [(0, 0), *layer.pads(x.shape[1:]), (0, 0)])
-                x = _windows(x, layer.kernel_size, layer.strides, lambda w: np.tensordot(w, weights[layer.name][0], 3))
-                x = x + weights[layer.name][1]
+                kernel, bias = weights[layer.name]
+                x = _windows(x, layer.kernel_size, layer.strides, partial(np.tensordot, b=kernel, axes=3)) + bias
             case AveragePooling2D():
                 x = _windows(x, layer.pool_size, layer.strides, lambda w: w.mean((1, 2)))
             case GlobalAveragePooling2D():
@@ -45,12 +47,12 @@ def by_layers(architecture: Architecture, weights: dict[str, list[Floats]], x: F
     return x
 
 
-def _windows(x: Floats, size: tuple[int, int], strides: tuple[int, int], function: object) -> Floats:
+def _windows(
+    x: Floats, size: tuple[int, int], strides: tuple[int, int], function: Callable[[Floats], Floats]
+) -> Floats:
     rows = range(0, x.shape[1] - size[0] + 1, strides[0])
     columns = range(0, x.shape[2] - size[1] + 1, strides[1])
-    return np.stack(
-        [np.stack([function(x[:, i : i + size[0], j : j + size[1]]) for j in columns], 1) for i in rows], 1
-    )
+    return np.stack([np.stack([function(x[:, i : i + size[0], j : j + size[1]]) for j in columns], 1) for i in rows], 1)
 
 
 def by_steps(network: Network, weights: dict[str, Floats], x: Floats) -> Floats:
@@ -64,9 +66,7 @@ def by_steps(network: Network, weights: dict[str, Floats], x: Floats) -> Floats:
                 x = patches(x, step.window, step.strides).reshape(*_grid(x, step), -1, x.shape[-1]).sum(3)
             case Linear() | Convolution():
                 if isinstance(step, Convolution):
-                    x = patches(
-                        np.pad(x, [(0, 0), *step.pads, (0, 0)]), step.kernel_shape[:2], step.strides
-                    )
+                    x = patches(np.pad(x, [(0, 0), *step.pads, (0, 0)]), step.kernel_shape[:2], step.strides)
                 kernel = weights[f"{step.name}/kernel"]
                 x = x @ kernel.reshape(-1, kernel.shape[-1]) + weights[f"{step.name}/bias"]
     return x

@@ -32,7 +32,10 @@ def test_the_bytes_read_back_to_the_same_bytes() -> None:
 
 
 def test_the_bytes_do_not_depend_on_how_nodes_were_made() -> None:
-    copied = rewrite(small(), lambda node: Node(node.op, node.inputs, node.attrs, node.shape, node.dtype, node.party, node.draw, node.input))
+    copied = rewrite(
+        small(),
+        lambda node: Node(node.op, node.inputs, node.attrs, node.shape, node.dtype, node.party, node.draw, node.input),
+    )
     assert copied.to_json() == small().to_json()
 
 

@@ -58,7 +58,7 @@ class Bits:
 
     def transfer(self) -> list[Node]:
         """Three messages like those of an oblivious transfer from party 1 with helper 2, mostly right."""
-        w0, w1, d = ("12" if self.choose.random() < 0.9 else "02" for _ in "w0 w1 d".split())
+        w0, w1, d = ("12" if self.choose.random() < 0.9 else "02" for _ in range(3))
         index = [self.choose.randrange(3) for _ in range(3)] if self.choose.random() < 0.2 else [0, 1, 2]
 
         def pad(key: str, number: int, party: int) -> Node:
@@ -121,7 +121,7 @@ class Truth:
 
 
 def random_program(seed: int) -> Program:
-    return Bits(random.Random(seed)).program()  # noqa: S311
+    return Bits(random.Random(seed)).program()
 
 
 def judged(party: PartyProof) -> str:

@@ -198,9 +198,10 @@ def test_a_transfer_of_which_only_one_value_has_a_mask_is_refused() -> None:
 
 def test_a_transfer_whose_values_are_masked_at_other_places_is_refused() -> None:
     """Opened elements would carry d[e] and d[e'], so that a choice could meet one element of d twice."""
-    transfer = Transfer()
-    transfer.d[1] = transfer.toy.op("transpose", transfer.d[1], perm=[0, 2, 1])
-    assert open_messages(transfer.send())
+    for which in (0, 1):
+        transfer = Transfer()
+        transfer.d[which] = transfer.toy.op("transpose", transfer.d[which], perm=[0, 2, 1])
+        assert open_messages(transfer.send())
 
 
 def test_a_transfer_whose_pad_was_moved_is_refused() -> None:
@@ -240,9 +241,20 @@ def test_a_transfer_with_both_pads_on_one_message_is_refused() -> None:
 def test_a_transfer_with_a_pad_that_the_receiver_knows_is_refused() -> None:
     for which in (0, 1):
         transfer = Transfer()
-        transfer.w[which] = transfer.toy.draw(2, "02", 0)
-        transfer.sent_w[which] = transfer.toy.op("add", transfer.toy.draw(1, "01", 0), transfer.toy.const(0))
+        transfer.w[which], transfer.sent_w[which] = (transfer.toy.draw(party, "012", 0) for party in (2, 1))
         assert open_messages(transfer.send())
+
+
+def test_a_transfer_whose_pads_are_opened_row_by_row_is_refused() -> None:
+    """All else is of one row; with choices that differ from row to row both pads are opened."""
+    toy = Toy(2, 2)
+    helper_w0, helper_w1, w0, w1, d = (
+        toy.draw(party, "12", index, [2, 2]) for party, index in ((2, 0), (2, 1), (1, 0), (1, 1), (1, 2))
+    )
+    for w, value in ((w0, toy.w(1, 2)), (w1, toy.op("mul", toy.w(1, 2), toy.const(3)))):
+        toy.send(toy.op("xor", toy.op("sub", value, d), w), 0)
+    toy.send(toy.op("select", toy.bit(2, 0), helper_w1, helper_w0, shape=toy.shape, dtype="i8"), 0)
+    assert open_messages(toy)
 
 
 def test_a_transfer_with_one_pad_for_all_rows_is_refused() -> None:

@@ -148,7 +148,7 @@ def test_an_answer_whose_middle_adds_a_mask_that_it_should_lose_is_a_violation()
 
 def test_an_answer_of_which_a_mask_is_broadcast_is_a_violation() -> None:
     def narrow(node: Node) -> Node | None:
-        return replace(node, shape=node.shape[:1] + (node.shape[1] - 3,)) if node.draw else None
+        return replace(node, shape=(node.shape[0], node.shape[1] - 3)) if node.draw else None
 
     assert broken(rewrite(Toy(4).program(), narrow)) == {Structure.ANSWER}
 
@@ -171,11 +171,18 @@ def test_an_answer_whose_mask_cancels_is_a_violation() -> None:
 
 def test_an_answer_that_is_another_components_mask_is_a_violation() -> None:
     """Component 2 is m + n, where m is the mask of component 0."""
-
     program = Toy(4).program()
     mask = program.outputs[2][1].inputs[1]
     assert mask.draw == Draw((0, 2), ANSWER_MASK)
-    changed = change(program, 2, lambda node: replace(node, inputs=(mask, node.inputs[1])), holders=1)
+    changed = change(program, 2, lambda node: replace(node, inputs=(mask, node.inputs[1])))
+    assert broken(changed) == {Structure.ANSWER}
+
+
+def test_an_answer_that_is_made_of_another_component_is_a_violation() -> None:
+    """Component 0 is (y_1 - m) + m, for which both holders use a value that the form itself has."""
+    program = Toy(4).program()
+    inner = program.outputs[0][1].inputs[0]
+    changed = change(program, 0, lambda node: replace(node, inputs=(inner, node.inputs[1])))
     assert broken(changed) == {Structure.ANSWER}
 
 
@@ -207,6 +214,8 @@ def test_two_receivers_of_an_oblivious_transfer_answer_with_one_value() -> None:
     for party, place, y in ((0, 0, opened), (2, 1, known)):
         outputs[party][place] = replace(outputs[party][place], inputs=(y, outputs[party][place].inputs[1]))
     assert prove(toy.program().with_outputs(outputs)).holds
-    wrong = toy.op("xor", select[0], replace(select[1], inputs=(choice[1], pads[1][0], pads[1][1])))
-    outputs[0][0] = replace(outputs[0][0], inputs=(wrong, outputs[0][0].inputs[1]))
-    assert broken(toy.program().with_outputs(outputs)) == {Structure.ANSWER}
+    other = replace(select[0], inputs=(toy.bit(0, 1), *select[0].inputs[1:]))
+    swapped = replace(select[1], inputs=(choice[1], pads[1][0], pads[1][1]))
+    for one, two in ((other, select[1]), (select[0], swapped)):
+        outputs[0][0] = replace(outputs[0][0], inputs=(toy.op("xor", one, two), outputs[0][0].inputs[1]))
+        assert broken(toy.program().with_outputs(outputs)) == {Structure.ANSWER}

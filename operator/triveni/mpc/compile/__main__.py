@@ -14,12 +14,12 @@ def main() -> int:
     try:
         from triveni.mpc.compile.trace import Untraceable, trace
     except ImportError as error:
-        print(f"{error.name} is not installed here; install triveni[compile]", file=sys.stderr)
+        sys.stderr.write(f"{error.name} is not installed here; install triveni[compile]\n")
         return 1
     try:
         program = optimise(trace(Architecture.from_json(sys.stdin.buffer.read()), COMPILER))
     except (InvalidArchitecture, Untraceable) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.buffer.write(program.to_json())
     return 0

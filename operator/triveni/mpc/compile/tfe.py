@@ -13,7 +13,7 @@ import sys
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -38,8 +38,8 @@ v1 = tf.compat.v1
 
 WORD, PLANE, BIT = factories[64], factories[tf.int8], factories[tf.bool]
 
-Share = Any
-Private = ABY3PrivateTensor
+# TF Encrypted is untyped: a replicated secret of its own, with `unwrapped[server][j]`.
+Private: TypeAlias = Any
 
 
 class DrawRecorder:
@@ -74,7 +74,7 @@ class TracedABY3(tfe.protocol.ABY3):  # type: ignore[misc]
                 for j in range(2):
                     placeholder = v1.placeholder(tf.int64, list(shape), name=f"secret/{party}/{j}/{name}")
                     shares[party][j] = WORD.tensor(placeholder)
-        return Private(self, shares, True, ShareType.ARITHMETIC)
+        return ABY3PrivateTensor(self, shares, True, ShareType.ARITHMETIC)
 
     def on_shares(self, x: Private, function: Callable[[tf.Tensor], tf.Tensor], factory: Any = None) -> Private:
         """A function that every server applies to its own shares: linear, without constants, or moving elements."""
@@ -84,7 +84,7 @@ class TracedABY3(tfe.protocol.ABY3):  # type: ignore[misc]
                 for j in range(2):
                     value = function(x.unwrapped[party][j].value)
                     shares[party][j] = (factory or x.backing_dtype).tensor(value)
-        return Private(self, shares, x.is_scaled, x.share_type)
+        return ABY3PrivateTensor(self, shares, x.is_scaled, x.share_type)
 
     def carry(self, x: Private, y: Private, pos: int | None = None) -> Private:
         """The carry out of bit `pos` of x + y, by TF Encrypted's own circuit (Kogge-Stone, halved at each level).
@@ -96,7 +96,12 @@ class TracedABY3(tfe.protocol.ABY3):  # type: ignore[misc]
         shape = x.shape.as_list()
         up = bits - 1 - (bits - 1 if pos is None else pos)
         generate, propagate = (
-            self.on_shares(self.on_shares(v, lambda t: tf.bitwise.left_shift(t, tf.constant(up, tf.int64))) if up else v, bit_planes, PLANE) for v in (x, y)
+            self.on_shares(
+                self.on_shares(v, lambda t: tf.bitwise.left_shift(t, tf.constant(up, tf.int64))) if up else v,
+                bit_planes,
+                PLANE,
+            )
+            for v in (x, y)
         )
         generate, propagate = generate & propagate, generate ^ propagate
         while bits > 1:
@@ -122,16 +127,14 @@ class TracedABY3(tfe.protocol.ABY3):  # type: ignore[misc]
         m0_on_0, m0_on_2 = draw(0, 0, 2), draw(2, 1, 2)
         m2_on_1, m2_on_2 = draw(1, 1, 1), draw(2, 0, 1)
         self._update_pairwise_nonces()
-        shares = [[half.value for half in pair] for pair in y.unwrapped]
-        masks = [
-            (lambda s: s + m0_on_0, lambda s: s - m0_on_0 - m2_on_1),
-            (lambda s: s - m0_on_0 - m2_on_1, lambda s: s + m2_on_1),
-            (lambda s: s + m2_on_2, lambda s: s + m0_on_2),
-        ]
-        for party, server in enumerate(self.servers):
-            with tf.device(server.device_name):
-                shares[party] = [mask(s) for mask, s in zip(masks[party], shares[party], strict=True)]
-        return shares
+        y0, y1, y2 = ([half.value for half in pair] for pair in y.unwrapped)
+        with tf.device(self.servers[0].device_name):
+            on_0 = [y0[0] + m0_on_0, y0[1] - m0_on_0 - m2_on_1]
+        with tf.device(self.servers[1].device_name):
+            on_1 = [y1[0] - m0_on_0 - m2_on_1, y1[1] + m2_on_1]
+        with tf.device(self.servers[2].device_name):
+            on_2 = [y2[0] + m2_on_2, y2[1] + m0_on_2]
+        return [on_0, on_1, on_2]
 
     @staticmethod
     def _empty() -> list[list[Any]]:

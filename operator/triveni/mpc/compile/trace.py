@@ -109,9 +109,11 @@ def _step(protocol: TracedABY3, step: Step, x: Private, weights: dict[str, Priva
             return _affine_map(protocol, step, x, weights)
         case Convolution():
             height, width = step.kernel_shape[:2]
-            padded = protocol.on_shares(x, lambda t: tf.pad(t, [(0, 0), *step.pads, (0, 0)])) if any(
-                map(any, step.pads)
-            ) else x
+            padded = (
+                protocol.on_shares(x, lambda t: tf.pad(t, [(0, 0), *step.pads, (0, 0)]))
+                if any(map(any, step.pads))
+                else x
+            )
             columns = protocol.on_shares(padded, lambda t: _patches(t, (height, width), step.strides))
             _, out_height, out_width, size = columns.shape.as_list()
             flat = protocol.on_shares(columns, lambda t: tf.reshape(t, [-1, size]))
@@ -120,14 +122,10 @@ def _step(protocol: TracedABY3, step: Step, x: Private, weights: dict[str, Priva
             return protocol.on_shares(y, lambda t: tf.reshape(t, image))
 
 
-def _affine_map(
-    protocol: TracedABY3, step: Linear | Convolution, x: Private, weights: dict[str, Private]
-) -> Private:
+def _affine_map(protocol: TracedABY3, step: Linear | Convolution, x: Private, weights: dict[str, Private]) -> Private:
     """Product with the kernel (TF Encrypted: re-shared and truncated) plus bias."""
     size = x.shape.as_list()[-1]
-    kernel = protocol.on_shares(
-        weights[f"{step.name}/kernel"], lambda t: tf.reshape(t, [size, step.kernel_shape[-1]])
-    )
+    kernel = protocol.on_shares(weights[f"{step.name}/kernel"], lambda t: tf.reshape(t, [size, step.kernel_shape[-1]]))
     y = protocol.matmul(x, kernel)
     return protocol.add(y, weights[f"{step.name}/bias"]) if step.use_bias else y
 
@@ -339,4 +337,3 @@ def _slice(operation: tf.Operation) -> dict[str, Any]:
         for key, value in (("start", start), ("stop", stop), ("step", stride)):
             attrs[key].append(value)
     return attrs
-

@@ -45,7 +45,9 @@ __all__ = [
     "Uniform",
     "Unproven",
     "Violation",
+    "another_run",
     "prove",
+    "prove_joint",
     "prove_two",
     "require_proof",
 ]
@@ -53,7 +55,7 @@ __all__ = [
 
 def prove(program: Program) -> Proof:
     """The proof of one run; look at `holds`."""
-    return _prove([program])
+    return prove_joint([program])
 
 
 def prove_two(program: Program) -> Proof:
@@ -61,7 +63,7 @@ def prove_two(program: Program) -> Proof:
 
     Lemma 6 says that it holds whenever `prove` does; this checks the lemma.
     """
-    return _prove([program, another_run(program, fresh_draws=True)])
+    return prove_joint([program, another_run(program, fresh_draws=True)])
 
 
 def require_proof(program: Program) -> Proof:
@@ -89,7 +91,7 @@ def another_run(program: Program, *, fresh_draws: bool) -> Program:
     return rewrite(program, change)
 
 
-def _prove(runs: Sequence[Program]) -> Proof:
+def prove_joint(runs: Sequence[Program]) -> Proof:
     """The proof of the joint view of `runs`; draws of one key and index are one value in all of them."""
     first = runs[0]
     violations = tuple(check_form(first))
@@ -100,7 +102,7 @@ def _prove(runs: Sequence[Program]) -> Proof:
     except ValueError as error:  # a value would be sent that depends on weights and on no draw
         return Proof(first.digest, (), (Violation(Structure.MESSAGE, str(error)),))
     nodes = [node for run in runs for node in run.nodes]
-    found = Occurrences(nodes, [node for run in runs for pair in run.outputs for node in pair])
+    found = Occurrences(nodes)
     numbers = {node: number for number, node in enumerate(nodes)}
     parties = tuple(
         prove_party(party, [m.node for m in sent if m.receiver == party], found, numbers) for party in PARTIES

@@ -1,7 +1,7 @@
 """The answer's own rule: its three components are uniform subject to their sum.
 
-So who reveals them learns the answer, and nothing about how it came about. The exact form, with component c of the
-answer before it is masked called y_c, and two draws m and n that occur nowhere else (lemma 5 in docs/prover.md):
+So who reveals them learns the answer, and nothing about how it came about. The exact form, with y_c for component c
+before it is masked, and two draws m and n that occur in no y_c and hence nowhere else (lemma 5 in docs/prover.md):
 
     component 0 = add(y_0, m)    component 1 = sub(sub(y_1, m), n)    component 2 = add(y_2, n)
 
@@ -35,9 +35,8 @@ def check_answer(program: Program, found: Occurrences) -> Iterator[Violation]:
     if len(values) < len(bases):
         yield _violation("the two holders of a component do not both mask it with the same two draws")
         return
-    masks = found.cone[zero.inputs[1]] | found.cone[two.inputs[1]]
-    expected = {node for pair in program.outputs for node in pair} | {node for node in inner if node is not None}
-    for node in values + [n for n in program.nodes if n.draw is None and n not in expected]:
+    masks = found.bit(zero.inputs[1]) | found.bit(two.inputs[1])
+    for node in values:
         if found.cone[node] & masks:
             yield _violation(f"a draw that masks the answer is used a second time, in {node!r}")
     number = value_numbers(program.nodes)

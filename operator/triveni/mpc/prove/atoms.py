@@ -7,7 +7,7 @@ knows about parties and messages: that is `rules`. The numbers of the lemmas are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from triveni.mpc.affine import Affine
@@ -37,8 +37,9 @@ class Occurrences:
         secrets: the components of secrets that a value may depend on, as bits 0, 1 and 2.
     """
 
-    def __init__(self, nodes: Sequence[Node], outputs: Iterable[Node]) -> None:
-        self._undivided = _undivided_draws(nodes, outputs)
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._undivided = {source.draw for node in nodes if leading_slice(node) is None for source in node.inputs}
+        """The draws (and None) with at least one use, at any party, that is not a leading slice."""
         self._numbers: dict[Atom, int] = {}
         self._parts: dict[Draw, int] = {}
         self.cone: dict[Node, int] = {}
@@ -145,12 +146,6 @@ def leading_slice(node: Node) -> int | None:
     rest = zip(attrs["start"][1:], attrs["stop"][1:], attrs["step"][1:], strict=True)
     whole = all(start == 0 and stop is None and step == 1 for start, stop, step in rest)
     return part if whole and node.dtype == node.inputs[0].dtype else None
-
-
-def _undivided_draws(nodes: Sequence[Node], outputs: Iterable[Node]) -> set[Draw | None]:
-    """The draws with at least one use that is not a leading slice, at any party."""
-    used = {source.draw for node in nodes if leading_slice(node) is None for source in node.inputs}
-    return used | {node.draw for node in outputs}
 
 
 def _fits(shape: Shape, result: Shape) -> bool:

@@ -81,16 +81,14 @@ class _Elimination:
     def _transfer(self, chosen: Node) -> tuple[Uniform, ...] | None:
         """The transfer whose chosen pad is `chosen` = select(c, w1, w0), if every condition of lemma 3 holds.
 
-        With M0 and M1 the only other remaining messages in which w0 and w1 occur, and d an atom in both:
-        w0, w1, d are three atoms that the party cannot make, none of which c depends on; w0 and w1 have the shape and
-        type of `chosen`; M0 is a bijection of w0 and of d in place, M1 of w1 and of d in place; d occurs in no other
-        remaining message.
+        w0, w1 and d are atoms that the party cannot make and that c does not depend on; w0 and w1 have the shape and
+        type of `chosen`. Besides `chosen`, w0 occurs in one remaining message only, M0, and w1 in another, M1 (so that
+        w0 and w1 differ, and d from both); d occurs in M0 and M1 only. M0 is a bijection of w0 and of d in place, and
+        M1 of w1 and of d.
         """
-        if len(chosen.inputs) != 3:
-            return None
         choice, one, zero = chosen.inputs
         w0, w1 = self.found.bit(zero), self.found.bit(one)
-        if not w0 & self.unknown or not w1 & self.unknown or w0 == w1:
+        if not w0 & self.unknown or not w1 & self.unknown:
             return None
         if any(pad.shape != chosen.shape or pad.dtype != chosen.dtype for pad in (zero, one)):
             return None
@@ -105,7 +103,7 @@ class _Elimination:
         for node in self.remaining:
             if node not in (chosen, m0, m1):
                 elsewhere |= self.found.cone[node]
-        shared = in_place[m0] & in_place[m1] & self.unknown & ~(w0 | w1) & ~elsewhere
+        shared = in_place[m0] & in_place[m1] & self.unknown & ~elsewhere
         if not shared:
             return None
         pads = {chosen: w0, m0: shared, m1: w1}

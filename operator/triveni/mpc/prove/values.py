@@ -15,8 +15,6 @@ from collections.abc import Hashable, Iterable
 
 from triveni.mpc.program import Node
 
-_COMMUTATIVE = frozenset({"add", "mul", "and", "or", "xor"})
-
 
 def value_numbers(nodes: Iterable[Node]) -> dict[Node, int]:
     """Nodes (each after its inputs) of one number have one value, for all draws and secrets."""
@@ -42,8 +40,6 @@ class _Table:
         elif node.op == "select" and _whole(node, node.inputs[1:]):
             value = self._select(node, inputs[0], self._parts(inputs[1]), self._parts(inputs[2]))
         else:
-            if node.op in _COMMUTATIVE:
-                inputs.sort()
             attrs = json.dumps(dict(node.attrs), sort_keys=True) if node.attrs else ""
             value = self._intern(node, node.op, attrs, node.draw, node.input, tuple(inputs))
         self.number[node] = value

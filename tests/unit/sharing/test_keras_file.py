@@ -1,0 +1,420 @@
+"""Reading .keras files: what is served is read exactly, everything else is refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.unit.sharing.keras_files import (
+    array,
+    conv2d,
+    dense,
+    flatten,
+    functional,
+    hdf5,
+    input_layer,
+    keras_file,
+    layer,
+    pooling,
+    sequential,
+    small_file,
+    small_groups,
+    small_layers,
+)
+from triveni.mpc.architecture import (
+    Architecture,
+    AveragePooling2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAveragePooling2D,
+    Relu,
+    Reshape,
+)
+from triveni.sharing.failures import (
+    DigestMismatch,
+    NotAKerasFile,
+    ShapeMismatch,
+    SourceNotFound,
+    TruncatedFile,
+    UnsupportedLayer,
+    ValueOutOfRange,
+)
+from triveni.sharing.keras_file import KerasModel, read_model
+from triveni.sharing.keras_layers import read_layers
+
+SMALL = Architecture(
+    (8, 8, 1),
+    (
+        Conv2D("first", 2, (3, 3)),
+        Relu("first/relu"),
+        AveragePooling2D("pool", (2, 2), (2, 2)),
+        Conv2D("second", 3, (3, 3), use_bias=False),
+        Flatten("flatten"),
+        Dense("logits", 4),
+    ),
+)
+
+Read = Callable[[bytes], KerasModel]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    def read(content: bytes) -> KerasModel:
+        path = tmp_path / "model.keras"
+        path.write_bytes(content)
+        return read_model(path)
+
+    return read
+
+
+# --- what is served -----------------------------------------------------------------------------------------------
+
+
+def test_a_sequential_model_is_read_layer_by_layer() -> None:
+    assert read_layers(sequential(*small_layers())).architecture == SMALL
+
+
+def test_a_functional_chain_is_the_same_model(read: Read) -> None:
+    model = read(keras_file(functional(*small_layers()), hdf5(small_groups())))
+    assert model.architecture == SMALL
+
+
+def test_weights_are_those_of_the_file(read: Read) -> None:
+    model = read(small_file())
+    assert list(model.weights) == ["first", "second", "logits"]
+    for name, arrays in small_groups().values():
+        for got, expected in zip(model.weights.get(name, ()), arrays, strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_layers_with_weights_are_found_by_class_and_order_as_keras_numbers_them(read: Read) -> None:
+    """A functional file may list its layers in another order than they are computed; Keras 3.0 writes no names."""
+    entries = functional(input_layer(3), dense("a", 3), dense("b", 3))
+    entries["config"]["layers"].reverse()
+    entries["config"]["layers"].insert(0, entries["config"]["layers"].pop())
+    groups = {"dense": ("b", [array(3, 3, seed=1), array(3)]), "dense_1": ("a", [array(3, 3, seed=2), array(3)])}
+
+    def without_names(file: h5py.File) -> None:
+        for group in groups:
+            del file[f"layers/{group}/vars"].attrs["name"]
+
+    for edit in (None, without_names):
+        model = read(keras_file(entries, hdf5(groups, edit)))
+        assert [one.name for one in model.architecture.layers] == ["a", "b"]
+        np.testing.assert_array_equal(model.weights["a"][0], array(3, 3, seed=2))
+        np.testing.assert_array_equal(model.weights["b"][0], array(3, 3, seed=1))
+
+
+def test_every_other_layer_that_is_served_is_read() -> None:
+    layers = read_layers(
+        sequential(
+            input_layer(16),
+            layer("Reshape", "image", target_shape=[4, -1, 1]),
+            conv2d("conv", 2, padding="same", strides=[2, 1], activation=None),
+            layer("Activation", "rectified", activation="relu"),
+            layer("Activation", "nothing", activation="linear"),
+            pooling("pool", strides=None),
+            layer("GlobalAveragePooling2D", "mean", data_format="channels_last", keepdims=False),
+            dense("logits", 3, use_bias=False),
+            layer("ReLU", "positive", max_value=None, negative_slope=0.0, threshold=0.0),
+        )
+    )
+    assert layers.architecture.layers == (
+        Reshape("image", (4, 4, 1)),
+        Conv2D("conv", 2, (3, 3), strides=(2, 1), padding="same"),
+        Relu("rectified"),
+        AveragePooling2D("pool", (2, 2), (2, 2)),
+        GlobalAveragePooling2D("mean"),
+        Dense("logits", 3, use_bias=False),
+        Relu("positive"),
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, ">f4"])
+def test_weights_of_any_floating_point_type_are_read(read: Read, dtype: Any) -> None:
+    groups = {key: (name, [a.astype(dtype) for a in arrays]) for key, (name, arrays) in small_groups().items()}
+    model = read(small_file(groups=groups))
+    np.testing.assert_allclose(model.weights["logits"][0], array(3, 4), atol=1e-2)
+
+
+def test_a_compressed_file_is_read(read: Read) -> None:
+    def compress(file: h5py.File) -> None:
+        del file["layers/dense/vars/0"]
+        file["layers/dense/vars"].create_dataset("0", data=array(3, 4), compression="gzip", shuffle=True)
+
+    model = read(small_file(compress, compression=zipfile.ZIP_DEFLATED))
+    np.testing.assert_array_equal(model.weights["logits"][0], array(3, 4))
+
+
+def test_no_repr_shows_a_weight(read: Read) -> None:
+    assert "array" not in repr(read(small_file()))
+
+
+# --- layers that are refused --------------------------------------------------------------------------------------
+
+
+def refused(*layers: dict[str, Any]) -> UnsupportedLayer:
+    with pytest.raises(UnsupportedLayer) as error:
+        read_layers(sequential(*layers))
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        (layer("MaxPooling2D", "it", pool_size=[2, 2]), "MaxPooling2D is not served; use AveragePooling2D"),
+        (layer("BatchNormalization", "it"), "fold it into the weights"),
+        (layer("Lambda", "it", function="evil"), "no code of a model is ever run"),
+        (layer("Softmax", "it"), "export the model with logits"),
+        (layer("LSTM", "it"), "LSTM is not served; served are InputLayer, Dense, Conv2D"),
+        (layer("Activation", "it", activation="softmax"), "export the model with logits"),
+        (layer("Activation", "it", activation="tanh"), "activation 'tanh' is not served; use relu or none"),
+        (conv2d("it", 2, activation="sigmoid"), "export the model with logits"),
+        (
+            conv2d("it", 2, activation={"class_name": "function", "config": "mine", "registered_name": "mine"}),
+            "activation mine is custom code",
+        ),
+        (conv2d("it", 2, activation={"value": ["4wEA", None, None]}), "activation an object is custom code"),
+        (conv2d("it", 2, dilation_rate=[2, 2]), r"dilation_rate=\[2, 2\] is not served; use dilation_rate=\(1, 1\)"),
+        (conv2d("it", 2, groups=2), "groups=2 is not served; use groups=1"),
+        (conv2d("it", 2, data_format="channels_first"), "use data_format='channels_last'"),
+        (conv2d("it", 2, lora_rank=4), "the option 'lora_rank' of Conv2D is not known"),
+        (conv2d("it", 2, padding="causal"), "padding cannot be 'causal'"),
+        (conv2d("it", 0), "filters must be whole numbers"),
+        (conv2d("it", "many"), "filters must be whole numbers"),
+        (conv2d("it", 2, kernel_size=[3, 3, 3]), "kernel_size"),
+        (conv2d("it", 2, kernel_size=[9, 9]), "larger than the image"),
+        (pooling("it", padding="same"), "padding='same' is not served; use padding='valid'"),
+        (layer("GlobalAveragePooling2D", "it", data_format="channels_last", keepdims=True), "keepdims=True"),
+        (layer("ReLU", "it", max_value=6.0, negative_slope=0.0, threshold=0.0), "max_value=6.0 is not served"),
+        (layer("ReLU", "it", max_value=None, negative_slope=0.1, threshold=0.0), "negative_slope=0.1"),
+        (layer("Reshape", "it", target_shape=[5, -1]), "cannot be reshaped"),
+        (layer("Reshape", "it", target_shape=[-1, -1]), "target_shape must be whole numbers"),
+        (dense("it", 3), "put a Flatten before it"),
+        (layer("Dense", "it", module="mine.layers", units=3), "Dense is a custom class of module 'mine.layers'"),
+        ({**dense("it", 3), "registered_name": "mine>Dense"}, "mine>Dense is a custom class"),
+        ({**sequential(dense("x", 2)), "module": "keras.layers", "config": {"name": "it"}}, "a model inside a model"),
+    ],
+)
+def test_a_layer_that_is_not_served_is_refused_by_name_with_a_way_out(entry: dict[str, Any], text: str) -> None:
+    error = refused(input_layer(8, 8, 1), entry)
+    assert error.layer == "it"
+    with pytest.raises(UnsupportedLayer, match=text):
+        raise error
+
+
+@pytest.mark.parametrize("shape", [(None, 28, 1), (), ("28", 28, 1)])
+def test_an_input_shape_that_leaves_a_size_open_is_refused(shape: Any) -> None:
+    assert "give every size but the batch" in str(refused(input_layer(*shape), flatten()))
+
+
+def test_a_model_without_an_input_layer_is_refused() -> None:
+    assert "begin it with keras.Input" in str(refused(flatten()))
+    assert "begin it with keras.Input" in str(refused())
+
+
+def test_a_model_class_of_its_own_is_refused() -> None:
+    document = sequential(*small_layers())
+    for change in ({"class_name": "MyModel"}, {"registered_name": "mine>Sequential"}, {"config": None}):
+        with pytest.raises(UnsupportedLayer):
+            read_layers({**document, **change})
+
+
+@pytest.mark.parametrize(
+    "feeds",
+    [
+        {"c": ["a"]},  # b leads nowhere
+        {"b": ["a", "a"]},  # two inputs
+        {"c": ["b", "a"]},  # a skip connection
+        {"b": ["c"], "c": ["b"]},  # a circle
+        {"b": []},
+    ],
+)
+def test_a_graph_that_is_no_plain_chain_is_refused(feeds: dict[str, list[str]]) -> None:
+    with pytest.raises(UnsupportedLayer, match="only a plain chain"):
+        read_layers(functional(input_layer(4, name="input"), dense("a", 4), dense("b", 4), dense("c", 4), feeds=feeds))
+
+
+@pytest.mark.parametrize(
+    "change", [{"input_layers": [["a", 0, 0]]}, {"output_layers": [["a", 0, 0], ["b", 0, 0]]}, {"output_layers": None}]
+)
+def test_a_graph_with_other_ends_than_its_chain_is_refused(change: dict[str, Any]) -> None:
+    document = functional(input_layer(4, name="input"), dense("a", 4), dense("b", 4))
+    document["config"] |= change
+    with pytest.raises(UnsupportedLayer, match="only a plain chain"):
+        read_layers(document)
+
+
+# --- files that are refused ---------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFound, match=r"nothing\.keras: No such file"):
+        read_model(tmp_path / "nothing.keras")
+    with pytest.raises(SourceNotFound, match="Is a directory"):
+        read_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"\x89PNG\r\n", "no zip archive"),
+        (b"\x89HDF\r\n\x1a\n....", "the format of Keras 2"),
+        (small_file(version="2.15.0"), "Keras '2.15.0', and Keras 3 is needed"),
+        (small_file(without="config.json"), "exactly metadata.json, config.json, model.weights.h5"),
+        (small_file(extra={"../../evil.py": b""}), "and contains .*'../../evil.py'"),
+        (keras_file(b"{", hdf5(small_groups())), "config.json is no JSON"),
+        (keras_file(b"[" * 100_000, hdf5(small_groups())), "config.json is no JSON"),
+        (keras_file(b"[]", hdf5(small_groups())), "config.json is no JSON object"),
+        (keras_file(sequential(*small_layers()), b"not hdf5" * 100), "no readable HDF5"),
+    ],
+)
+def test_what_is_no_keras_3_file_is_refused(read: Read, content: bytes, text: str) -> None:
+    with pytest.raises(NotAKerasFile, match=text):
+        read(content)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_called_so(read: Read, share: float) -> None:
+    content = small_file()
+    with pytest.raises(TruncatedFile):
+        read(content[: int(len(content) * share)])
+
+
+def test_truncated_weights_are_called_so(read: Read) -> None:
+    weights = hdf5(small_groups())
+    with pytest.raises(TruncatedFile):
+        read(keras_file(sequential(*small_layers()), weights[: len(weights) // 2]))
+
+
+def test_a_changed_byte_is_noticed(read: Read) -> None:
+    content = bytearray(small_file())
+    content[content.index(b'"filters": 2') + 11] = ord("3")
+    with pytest.raises(TruncatedFile):
+        read(bytes(content))
+
+
+def test_a_zip_bomb_is_not_unpacked(read: Read) -> None:
+    bomb = keras_file(sequential(*small_layers()), b"\0" * 2**24, compression=zipfile.ZIP_DEFLATED)
+    assert len(bomb) < 2**16
+    with pytest.raises(NotAKerasFile, match="more than 100 times"):
+        read(bomb)
+
+
+def test_a_member_beyond_its_bound_is_not_unpacked(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("triveni.sharing.keras_archive.MEMBERS", {**_members(), "config.json": 100})
+    with pytest.raises(NotAKerasFile, match=r"config.json unpacks to .* at most 100 are read"):
+        read(small_file())
+
+
+def _members() -> dict[str, int]:
+    from triveni.sharing.keras_archive import MEMBERS
+
+    return dict(MEMBERS)
+
+
+def test_a_model_with_too_many_weights_is_refused_before_they_are_read(read: Read) -> None:
+    layers = [input_layer(4000), *(dense(f"d{n}", 4000) for n in range(5))]
+    with pytest.raises(NotAKerasFile, match="has 80020000 weights"):
+        read(keras_file(sequential(*layers), hdf5({})))
+
+
+def test_the_digest_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(small_file())
+    right = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert read_model(path, right).architecture == SMALL
+    with pytest.raises(DigestMismatch, match=right):
+        read_model(path, "sha256:" + "0" * 64)
+
+
+# --- weights that are refused -------------------------------------------------------------------------------------
+
+
+def replaced(group: str, variable: str, values: Any) -> Callable[[h5py.File], None]:
+    def edit(file: h5py.File) -> None:
+        variables = file[f"layers/{group}/vars"]
+        if variable in variables:
+            del variables[variable]
+        if values is not None:
+            variables[variable] = values
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        (replaced("dense", "0", array(4, 3)), r"'logits': kernel is of shape \(4, 3\), but of shape \(3, 4\)"),
+        (replaced("dense", "1", array(5)), r"'logits': bias is of shape \(5,\), but of shape \(4,\)"),
+        (replaced("dense", "1", None), r"number of its variables is 1, but 2 \(kernel, bias\) is expected"),
+        (replaced("dense", "2", array(4)), "number of its variables is 3"),
+        (replaced("conv2d_1", "0", array(3, 3, 2, 3).astype(np.int8)), "'second': kernel is of type int8"),
+        (replaced("dense", "0", "text"), "kernel is"),
+    ],
+)
+def test_a_variable_that_does_not_fit_its_layer_is_named(read: Read, edit: Any, text: str) -> None:
+    with pytest.raises(ShapeMismatch, match=text):
+        read(small_file(edit))
+
+
+def test_a_layer_without_weights_in_the_file_is_named(read: Read) -> None:
+    groups = small_groups()
+    del groups["conv2d_1"]
+    with pytest.raises(ShapeMismatch, match="layer 'second': its weights is missing"):
+        read(small_file(groups=groups))
+
+
+def test_weights_that_are_labelled_as_another_layers_are_refused(read: Read) -> None:
+    groups = small_groups()
+    groups["conv2d"] = ("second", groups["conv2d"][1])
+    with pytest.raises(ShapeMismatch, match="labelled 'second'"):
+        read(small_file(groups=groups))
+
+
+@pytest.mark.parametrize(("value", "problem"), [(np.nan, "is NaN"), (np.inf, "is infinite"), (-np.inf, "is infinite")])
+def test_a_weight_that_is_no_number_is_named(read: Read, value: float, problem: str) -> None:
+    kernel = array(3, 4)
+    kernel[2, 1] = value
+    with pytest.raises(ValueOutOfRange, match=rf"weight logits/kernel\[2, 1\] {problem}"):
+        read(small_file(replaced("dense", "0", kernel)))
+
+
+def external_dataset(file: h5py.File, path: Path) -> None:
+    del file["layers/dense/vars/0"]
+    file["layers/dense/vars"].create_dataset("0", (3, 4), "f4", external=[(str(path), 0, 48)])
+
+
+def external_link(file: h5py.File, path: Path) -> None:
+    del file["layers/dense/vars/0"]
+    file["layers/dense/vars/0"] = h5py.ExternalLink(str(path), "/stolen")
+
+
+def soft_link(file: h5py.File, path: Path) -> None:
+    file["elsewhere"] = file["layers/dense"]
+    del file["layers/dense"]
+    file["layers/dense"] = h5py.SoftLink("/elsewhere")
+
+
+def virtual_dataset(file: h5py.File, path: Path) -> None:
+    layout = h5py.VirtualLayout((3, 4), "f4")
+    layout[:] = h5py.VirtualSource(str(path), "stolen", (3, 4))
+    del file["layers/dense/vars/0"]
+    file["layers/dense/vars"].create_virtual_dataset("0", layout)
+
+
+@pytest.mark.parametrize("trick", [external_dataset, external_link, soft_link, virtual_dataset])
+def test_weights_that_lead_into_another_file_are_not_followed(read: Read, tmp_path: Path, trick: Any) -> None:
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["stolen"] = array(3, 4)
+    with pytest.raises((NotAKerasFile, ShapeMismatch)):
+        read(small_file(lambda file: trick(file, secret)))
