@@ -1,11 +1,14 @@
-"""The example served on this machine by the local runner, as `triveni run` would, for as long as something is measured."""
+"""The example served on this machine by the local runner, as `triveni run` does, while something is measured."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +20,58 @@ from triveni.api.manifest import read_manifest
 from triveni.client import Connection
 from triveni.identity.tls import client_context
 from triveni.local import watch
-from triveni.local.epoch import COMPILE, SHARE, START
-from triveni.local.events import Event, Serving, StepEnded
+from triveni.local.events import EpochBegan, Event, LogLine, Serving
 from triveni.local.runner import LocalRun, Plan
+from triveni.mpc.program import PARTIES
+from triveni.worker.state import State
 
 NEVER_S = 3600.0
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """Three workers that serve; `steps` are the seconds that each step of their start took."""
+class Start:
+    """How long the start took, by the times in the workers' logs."""
 
-    connection: Connection
-    workers: Sequence[int]
-    steps: Mapping[str, float]
-    session: aiohttp.ClientSession
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._states: dict[tuple[str, str], float] = {}
+        self._serving = False
+        self.done = asyncio.Event()
+
+    def tell(self, event: Event) -> None:
+        """Something happened in the run."""
+        match event:
+            case EpochBegan():
+                self._began = time.time()
+            case Serving():
+                self._serving = True
+            case LogLine(name=name, line=line) if '"event": "state"' in line:
+                entry = json.loads(line)
+                self._states[name, entry["state"]] = datetime.fromisoformat(entry["time"]).timestamp()
+        if self._serving and len(self._times(State.SERVING)) == len(PARTIES):
+            self.done.set()
 
     @property
     def start_seconds(self) -> float:
         """From the start of the processes until all three workers wait for their shares."""
-        return self.steps[START] + self.steps[COMPILE]
+        return max(self._times(State.WAITING_FOR_SHARES)) - self._began
 
     @property
     def share_seconds(self) -> float:
         """From there until they serve."""
-        return self.steps[SHARE]
+        return max(self._times(State.SERVING)) - max(self._times(State.WAITING_FOR_SHARES))
+
+    def _times(self, state: State) -> list[float]:
+        return [at for (_, entered), at in self._states.items() if entered == state]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Three workers that serve; `workers` are their process ids."""
+
+    connection: Connection
+    workers: Sequence[int]
+    start: Start
+    session: aiohttp.ClientSession
 
     async def status(self, party: int) -> Mapping[str, Any]:
         """What a worker says of itself."""
@@ -69,19 +99,10 @@ async def serving(directory: Path, cache: Path) -> AsyncIterator[Cluster]:
     manifest = read_manifest(MANIFEST)
     manifest = replace(manifest, secure_model=manifest.secure_model.with_spec(requestQuota=None))
     path = directory / "connection.json"
-    steps: dict[str, float] = {}
-    ready = asyncio.Event()
-
-    def tell(event: Event) -> None:
-        match event:
-            case StepEnded(step=step, seconds=seconds):
-                steps[step] = steps.get(step, 0.0) + seconds
-            case Serving():
-                ready.set()
-
-    run = LocalRun(Plan(manifest, connection=path, cache=cache), tell)
+    start = Start()
+    run = LocalRun(Plan(manifest, connection=path, cache=cache, verbose=True), start.tell)
     task = asyncio.create_task(run.run())
-    waiting = asyncio.create_task(ready.wait())
+    waiting = asyncio.create_task(start.done.wait())
     interval = watch.INTERVAL
     try:
         await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -92,7 +113,7 @@ async def serving(directory: Path, cache: Path) -> AsyncIterator[Cluster]:
         connection = Connection.read(path)
         context = client_context(connection.credentials)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
-            yield Cluster(connection, _worker_pids(), steps, session)
+            yield Cluster(connection, _worker_pids(), start, session)
     finally:
         watch.INTERVAL = interval
         waiting.cancel()

@@ -37,7 +37,8 @@ class Floor:
 
     async def replay(self, plan: Plan, repeats: int) -> list[float]:
         """Milliseconds of each of `repeats` replays."""
-        assert self.leader.stdin and self.leader.stdout
+        assert self.leader.stdin
+        assert self.leader.stdout
         self.leader.stdin.write(json.dumps([self.plans.index(plan), repeats]).encode() + b"\n")
         async with asyncio.timeout(ANSWER_S):
             line = await self.leader.stdout.readline()

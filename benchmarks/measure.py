@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cluster import Cluster
+from benchmarks.cluster import Cluster, Start
 from benchmarks.example import MANIFEST, PICTURE, ROOT, Example
 from benchmarks.floor_processes import Floor, Plan
 from benchmarks.load import load
@@ -60,6 +60,7 @@ class Measured:
     worker_cpu: float
     bytes_sent: float
     memory: float
+    difference: float
 
 
 @dataclass(eq=False)
@@ -80,6 +81,7 @@ async def requests(cluster: Cluster, floor: Floor, example: Example, plan: Plan,
     """
     latencies: list[float] = []
     floors: list[float] = []
+    differences: list[float] = []
     async with AsyncClient(cluster.connection) as client:
 
         async def one(number: int) -> None:
@@ -87,7 +89,7 @@ async def requests(cluster: Cluster, floor: Floor, example: Example, plan: Plan,
             before = time.perf_counter()
             answers = await client.predict(example.images[rows])
             latencies.append((time.perf_counter() - before) * 1e3)
-            example.require(rows, answers)
+            differences.append(example.require(rows, answers))
 
         for number in range(block):
             await one(number)
@@ -111,6 +113,7 @@ async def requests(cluster: Cluster, floor: Floor, example: Example, plan: Plan,
         worker_cpu=sum(time.process for time in cpu) / len(cpu) / count,
         bytes_sent=(sent_after - sent_before) / count,
         memory=cluster.peak_memory(),
+        difference=max(differences),
     )
 
 
@@ -148,13 +151,16 @@ def batch_figures(measured: Measured) -> Figures:
         "worker_rss_b32_mb": measured.memory,
         "engine_cpu_b32_ms_per_image": measured.engine_cpu / BATCH_ROWS,
         "worker_cpu_b32_ms_per_image": measured.worker_cpu / BATCH_ROWS,
+        "logit_difference_max": measured.difference,
     }
 
 
-def start_figures(clusters: Sequence[tuple[float, float]]) -> Figures:
-    """The figures of starts, from (start, share) seconds of several."""
-    starts, shares = zip(*clusters, strict=True)
-    return {"worker_start_s": statistics.median(starts), "share_s": statistics.median(shares)}
+def start_figures(starts: Sequence[Start]) -> Figures:
+    """The figures of starts, medians of several."""
+    return {
+        "worker_start_s": statistics.median(start.start_seconds for start in starts),
+        "share_s": statistics.median(start.share_seconds for start in starts),
+    }
 
 
 async def load_figures(connection: Path, effort: Effort) -> Figures:

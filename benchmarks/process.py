@@ -30,7 +30,7 @@ def peak_memory(pid: int) -> float:
 
 
 def cpu_time(pid: int) -> CpuTime:
-    """Processor time since the start of a worker. Its engine is the one thread beside the main one that is ever busy."""
+    """Processor time since the start of a worker. Its engine is its one busy thread beside the main one."""
     threads = {
         int(task.name): int((task / "schedstat").read_text().split()[0]) / 1e6
         for task in (PROC / str(pid) / "task").iterdir()

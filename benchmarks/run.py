@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import machine, report
-from benchmarks.cluster import serving
+from benchmarks.cluster import Start, serving
 from benchmarks.example import ROOT, Example
 from benchmarks.floor_processes import floor
 from benchmarks.measure import (
@@ -34,6 +34,10 @@ from benchmarks.measure import (
 from triveni.mpc.compile import compile_program
 
 
+WIDTH = 150
+"""Columns of the table; a narrower terminal breaks its lines itself."""
+
+
 async def measure(effort: Effort, directory: Path, console: Console) -> Figures:
     """All figures. `directory` is empty and private."""
     example = Example.read()
@@ -42,23 +46,23 @@ async def measure(effort: Effort, directory: Path, console: Console) -> Figures:
     console.print("compiling ...")
     figures = await compile_figures(cache)
     program = compile_program(example.architecture, "ABY3", cache=cache)
-    starts: list[tuple[float, float]] = []
+    starts: list[Start] = []
     floor_directory = directory / "floor"
     floor_directory.mkdir()
     async with floor(floor_directory, program, (SINGLE, BATCH)) as floors:
         console.print("single rows ...")
         async with serving(directory, cache) as cluster:
-            starts.append((cluster.start_seconds, cluster.share_seconds))
+            starts.append(cluster.start)
             single = await requests(cluster, floors, example, SINGLE, effort.single_blocks, effort.single_block)
             figures |= single_figures(single, program)
         console.print("batches ...")
         async with serving(directory, cache) as cluster:
-            starts.append((cluster.start_seconds, cluster.share_seconds))
+            starts.append(cluster.start)
             batch = await requests(cluster, floors, example, BATCH, effort.batch_blocks, effort.batch_block)
             figures |= batch_figures(batch)
     console.print("many clients ...")
     async with serving(directory, cache) as cluster:
-        starts.append((cluster.start_seconds, cluster.share_seconds))
+        starts.append(cluster.start)
         figures |= await load_figures(directory / "connection.json", effort)
     figures |= start_figures(starts)
     console.print("start to first prediction ...")
@@ -72,7 +76,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="%(default)s")
     arguments = parser.parse_args()
     effort = QUICK if arguments.quick else Effort()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, width=max(Console().width, WIDTH))
     load_before = machine.load()
     with tempfile.TemporaryDirectory(prefix="triveni-bench-") as directory:
         figures = asyncio.run(measure(effort, Path(directory), console))

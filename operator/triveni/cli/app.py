@@ -38,11 +38,12 @@ def _triveni(
 @app.command(epilog=EXIT_CODES)
 def run(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The YAML file that kubectl apply takes.")],
+    more_images: Annotated[list[Path] | None, typer.Argument(hidden=True, metavar="")] = None,
     quota: Annotated[str | None, typer.Option(metavar="N", help="Request quota, instead of the manifest's.")] = None,
     protocol: Annotated[str | None, typer.Option(help="Protocol, instead of the manifest's.")] = None,
     predict: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Ask for the predictions of these PNG, npy or npz files, then end."),
+        typer.Option(metavar="FILE...", help="Ask for the predictions of these PNG, npy or npz files, then end."),
     ] = None,
     keep_serving: Annotated[
         bool, typer.Option("--keep-serving", help="Do not ask; serve others until the quota is reached or Ctrl-C.")
@@ -66,8 +67,12 @@ def run(
     from triveni.cli.run import Options
     from triveni.cli.run import run as run_
 
+    # The files after the first of --predict arrive as arguments.
+    if more_images and not predict:
+        raise typer.BadParameter(f"takes one manifest; put --predict before images such as {more_images[0]}")
     with told():
-        options = Options(manifest, quota, protocol, predict or (), keep_serving, connection, port, verbose)
+        images = (*(predict or ()), *(more_images or ()))
+        options = Options(manifest, quota, protocol, images, keep_serving, connection, port, verbose)
         raise typer.Exit(run_(options, Console()))
 
 

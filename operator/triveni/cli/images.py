@@ -48,7 +48,7 @@ def _read(path: Path, shape: tuple[int, ...] | None) -> Iterator[Image]:
         raise bad_input(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB; split it")
     match path.suffix.lower():
         case ".npy":
-            yield from _rows(path, _load(path), None, shape)
+            yield from _rows(path, _load(path)[""], None, shape)
         case ".npz":
             yield from _archive(path, shape)
         case _:
@@ -56,24 +56,30 @@ def _read(path: Path, shape: tuple[int, ...] | None) -> Iterator[Image]:
 
 
 def _archive(path: Path, shape: tuple[int, ...] | None) -> Iterator[Image]:
-    archive = _load(path)
-    names = list(archive)
-    name = "images" if "images" in names else names[0] if len(names) == 1 else None
-    if name is None:
-        raise bad_input(f"{path}: holds {', '.join(names) or 'nothing'}; name the array of images 'images'")
-    labels = archive["labels"] if "labels" in names else None
-    yield from _rows(path, archive[name], labels, shape)
+    arrays = _load(path)
+    name = next(iter(arrays)) if len(arrays) == 1 else "images"
+    if name not in arrays:
+        raise bad_input(f"{path}: holds {', '.join(arrays) or 'nothing'}; name the array of images 'images'")
+    yield from _rows(path, arrays[name], arrays.get("labels"), shape)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file by name; that of an npy file, which has no name, as ''."""
     try:
-        return np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return {"": content}
+            with content:
+                return dict(content)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile):
         raise bad_input(f"{path}: is not a numpy file of numbers; write it with numpy.save or numpy.savez") from None
 
 
-def _rows(path: Path, array: Any, labels: Any, shape: tuple[int, ...] | None) -> Iterator[Image]:
-    values = _values(path, np.asarray(array))
+def _rows(
+    path: Path, array: NDArray[Any], labels: NDArray[Any] | None, shape: tuple[int, ...] | None
+) -> Iterator[Image]:
+    values = _values(path, array)
     single = values.ndim < 3 if shape is None else values.size == math.prod(shape)
     if single:
         yield Image(path.name, values)

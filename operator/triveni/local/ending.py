@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from triveni.local.reports import SharingFailure, WorkerReport
 
-
 PERMANENT = frozenset({"CompileFailed", "Unproven", "ProgramsDiffer", "InvalidConfig", "InvalidCredentials"})
 """Reasons of a worker that the next epoch's would have as well."""
 

@@ -85,7 +85,8 @@ class Epoch:
         self._processes, self._tell, self._verbose = processes, tell, verbose
         self._served = 0
         self._shared = False
-        self._step: tuple[str, float] | None = None
+        self._began = time.monotonic()
+        self._step: tuple[str, float] | None = None  # None once they serve
 
     async def run(self, stop: asyncio.Event, served_before: int, started: Callable[[], Awaitable[None]]) -> EpochEnd:
         """Start everything, serve until the epoch ends or `stop` is set, gather the reports.
@@ -93,46 +94,44 @@ class Epoch:
         Requests that are answered are told with numbers that follow `served_before`. `started` is awaited as soon as
         the processes have been started, long before they serve.
         """
-        began = time.monotonic()
         self._begin(START)
         workers = [await self._start_worker(party) for party in range(PARTIES)]
         sharing = await self._start_sharing()
         await started()
-        async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as logs:
             if self._verbose:
                 for process in (*workers, sharing):
-                    await stack.enter_async_context(follow(process.log, self._line(process.name)))
-            watch = Watch(self._grant.epoch, self._setting.ports.front, self._setting.runner)
-            await stack.enter_async_context(watch)
-            over = [process.ended for process in workers]
-            stopping = asyncio.create_task(stop.wait())
-            stack.callback(stopping.cancel)
-            serving = False
-            while not stopping.done() and not any(task.done() for task in over):
-                if sharing.code not in (None, 0):
-                    break
-                if not serving:
-                    self._progress(watch)
-                if not serving and sharing.code == 0 and all(s not in BEFORE_SERVING for s in watch.states()):
-                    serving = True
-                    self._end_step()
-                    seconds = time.monotonic() - began
-                    self._tell(Serving(self._grant.epoch, self._setting.connection, seconds))
-                self._tell_served(served_before, min(map(watch.answered, range(PARTIES))))
-                watch.news.clear()
-                news = asyncio.create_task(watch.news.wait())
-                waiting: list[asyncio.Task[Any]] = [news, stopping, *over]
-                waiting += [sharing.ended] if sharing.running else []
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
-            stopped = stopping.done()
+                    await logs.enter_async_context(follow(process.log, self._line(process.name)))
+            async with Watch(self._grant.epoch, self._setting.ports.front, self._setting.runner) as watch:
+                await self._serve(workers, sharing, watch, stop, served_before)
             first = [not process.running for process in workers]
-            await self._end(workers, sharing, serving, stopped, watch)
-        cause, detail, reports = self._ended(workers, sharing, first, stopped)
+            await self._end(workers, sharing, stop.is_set(), watch)
+        cause, detail, reports = self._ended(workers, sharing, first, stop.is_set())
         released = [report.counts.answered for report in reports if report]
-        seen = min(map(watch.answered, range(PARTIES)))
-        self._tell_served(served_before, max(seen, min(released, default=0)))
+        self._tell_served(served_before, max(watch.answered_by_all(), min(released, default=0)))
         return EpochEnd(cause, detail, reports, self._served, self._shared, tuple(watch.status))
+
+    async def _serve(
+        self, workers: Sequence[Process], sharing: Process, watch: Watch, stop: asyncio.Event, before: int
+    ) -> None:
+        """Tell what happens until a worker ends, sharing fails, the quota is reached or `stop` is set."""
+        over = [process.ended for process in workers]
+        stopping = asyncio.create_task(stop.wait())
+        while not (stop.is_set() or any(task.done() for task in over) or sharing.code or self._at_quota(watch)):
+            self._progress(watch)
+            self._tell_served(before, watch.answered_by_all())
+            watch.news.clear()
+            news = asyncio.create_task(watch.news.wait())
+            waiting: list[asyncio.Task[Any]] = [news, stopping, *over]
+            waiting += [sharing.ended] if sharing.running else []
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+        stopping.cancel()
+        self._tell_served(before, watch.answered_by_all())
+
+    def _at_quota(self, watch: Watch) -> bool:
+        rows = self._grant.rows
+        return rows is not None and any(watch.answered(party) >= rows for party in range(PARTIES))
 
     async def _start_worker(self, party: int) -> Process:
         setting, epoch = self._setting, self._grant.epoch
@@ -192,12 +191,19 @@ class Epoch:
         return lambda line: self._tell(LogLine(name, line))
 
     def _progress(self, watch: Watch) -> None:
-        """Which step the workers are at: the step of the one that is furthest behind."""
-        steps = {STEPS.get(state, SHARE) for state in watch.states()}
-        step = next(step for step in (START, COMPILE, SHARE) if step in steps)
-        if self._step and self._step[0] != step:
-            self._end_step()
+        """Tell which step the workers are at: that of the one that is furthest behind."""
+        if self._step is None:
+            return
+        steps = {STEPS.get(state) for state in watch.states()}
+        step = next((step for step in (START, COMPILE, SHARE) if step in steps), None)
+        if step == self._step[0]:
+            return
+        self._end_step()
+        if step:
             self._begin(step)
+        else:
+            seconds = time.monotonic() - self._began
+            self._tell(Serving(self._grant.epoch, self._setting.connection, seconds))
 
     def _begin(self, step: str) -> None:
         self._step = (step, time.monotonic())
@@ -214,13 +220,10 @@ class Epoch:
             self._served += 1
             self._tell(Served(before + self._served))
 
-    async def _end(
-        self, workers: Sequence[Process], sharing: Process, serving: bool, stopped: bool, watch: Watch
-    ) -> None:
+    async def _end(self, workers: Sequence[Process], sharing: Process, stopped: bool, watch: Watch) -> None:
         """Let the workers end by themselves where they will, then end what is left."""
-        rows = self._grant.rows
-        at_quota = rows is not None and any(watch.answered(party) >= rows for party in range(PARTIES))
-        if at_quota or (serving and not stopped):
+        serving = self._step is None
+        if self._at_quota(watch) or (serving and not stopped):
             await wait_all(workers, END_SECONDS)
         await self._processes.stop((*workers, sharing))
 
@@ -238,8 +241,6 @@ class Epoch:
         return cause, detail, tuple(worker.report for worker in ended)
 
 
-BEFORE_SERVING = frozenset({"", "Starting", "WaitingForArchitecture", "Compiling", "WaitingForShares"})
-
 STEPS: Mapping[str, str] = {
     "": START,
     "Starting": START,
@@ -247,3 +248,4 @@ STEPS: Mapping[str, str] = {
     "Compiling": COMPILE,
     "WaitingForShares": SHARE,
 }
+"""What is going on in each state of a worker before it serves."""

@@ -43,6 +43,10 @@ class Watch:
         value = (self.status[party] or {}).get("answered")
         return value if type(value) is int else 0
 
+    def answered_by_all(self) -> int:
+        """Requests that all three workers are known to have answered."""
+        return min(map(self.answered, range(len(self.status))))
+
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._ask(party)) for party in range(len(self._urls))]
         return self

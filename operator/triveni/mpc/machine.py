@@ -46,7 +46,7 @@ class PeerLost(Exception):
         return f"worker {self.peer} is lost"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class WrongWeights(ValueError):
     """The weights are not those that the program needs."""
 
@@ -57,7 +57,7 @@ class WrongWeights(ValueError):
         return f"weight {self.name!r} {self.problem}"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class WrongRequest(ValueError):
     """A run of rows or of shares that the program cannot take."""
 
@@ -67,7 +67,7 @@ class WrongRequest(ValueError):
         return self.problem
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class NotPrepared(Exception):
     """`online` was called without the `ahead` of the same run and rows right before it."""
 

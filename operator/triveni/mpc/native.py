@@ -24,12 +24,13 @@ except ImportError:
     KERNEL = None
 
 
-def checked(tape: Tape, rows: int, kernel: ModuleType, arena_bytes: int) -> bytes:
-    """The records for `rows` rows, when all that they touch lies inside the arena; InvalidTape otherwise."""
-    records = tape.at(rows).tobytes()
+def checked(tape: Tape, rows: int, kernel: ModuleType, arena_bytes: int, part: Segment | None = None) -> bytes:
+    """The records for `rows` rows, all or a part, when what they touch lies inside the arena; InvalidTape otherwise."""
+    first, count = (part.first, part.count) if part else (0, len(tape.fixed))
+    records = tape.at(rows)[first : first + count].tobytes()
     bad = kernel.check(records, arena_bytes)
     if bad >= 0:
-        raise InvalidTape(f"record {bad} of the tape for {rows} rows", "not one that may be executed")
+        raise InvalidTape(f"record {first + bad} of the tape for {rows} rows", "not one that may be executed")
     return records
 
 
@@ -54,8 +55,9 @@ class NativeBackend:
         for secret in self._tape.inputs:
             if not secret.is_request:
                 self._words(secret, 1)[...] = weights[secret]
-        records = checked(self._tape, 1, self._kernel, self._tape.arena.at(1))
-        self._kernel.run(records, self._tape.once.first, self._tape.once.count, self._arena)
+        once = self._tape.once
+        records = checked(self._tape, 1, self._kernel, self._tape.epoch_bytes, once)
+        self._kernel.run(records, 0, once.count, self._arena)
 
     def batch(self, rows: int) -> Batch:
         tape = self._tape

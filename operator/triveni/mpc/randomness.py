@@ -38,7 +38,7 @@ ZEROS = memoryview(bytes(1 << 18))
 """What is encrypted to get the bare keystream, a piece at a time: small enough to stay in the cache."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class RunNumberReused(Exception):
     """A run was asked for whose number is not above all before it: its masks might be made a second time."""
 
@@ -49,7 +49,7 @@ class RunNumberReused(Exception):
         return f"run {self.run} cannot follow run {self.last}: run numbers only rise, from 1 to {MAX_RUN}"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class MissingKey(Exception):
     """A draw needs a key that this party does not have."""
 
@@ -59,7 +59,7 @@ class MissingKey(Exception):
         return f"there is no key of the holders {self.holders}"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ShortKeystream(Exception):
     """The cipher gave fewer bytes than asked for."""
 
@@ -70,7 +70,7 @@ class ShortKeystream(Exception):
         return f"the cipher gave {self.got} bytes of keystream instead of {self.wanted}"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class InvalidContribution(ValueError):
     """What a party sent towards a common secret is not 32 bytes, or is the other's own."""
 

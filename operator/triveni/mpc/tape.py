@@ -47,7 +47,7 @@ CODES: Mapping[str, int] = {
 """The operations of the kernel, numbered as in record.h."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class InvalidTape(ValueError):
     """A program that cannot become a tape, or a tape that the kernel must not run."""
 

@@ -134,7 +134,7 @@ class Admission(Generic[Waiter]):
         return True
 
     def order(self, keys: Sequence[str], rows: int) -> list[Request[Waiter]]:
-        """The requests that an order names, now being run; InvalidOrder if one is not here, or the rows do not add up."""
+        """The requests that an order names, now being run; InvalidOrder if one is not here, or the rows are others."""
         requests = []
         for key in keys:
             request = self._requests.get(key)

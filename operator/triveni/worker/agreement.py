@@ -72,4 +72,3 @@ def agree(
             raise ProgramsDiffer(peer, context.program_digest, their_digest.hex())
         secrets[min(party, peer), max(party, peer)] = pair_secret(contribution, theirs, party, peer, context)
     return secrets
-

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TypeVar
 
 from triveni.identity.names import Identity, Role
@@ -62,7 +63,7 @@ class Connections:
 
 @dataclass(frozen=True)
 class Meeting:
-    """What it takes to meet: who I am, where I listen (a listening socket), where the others do, with which contexts."""
+    """What it takes to meet: who I am, where I listen, where the others do, and the TLS contexts for both."""
 
     me: Identity
     listener: socket.socket
@@ -299,7 +300,7 @@ async def _ready(sock: ssl.SSLSocket, *, write: bool) -> None:
 
 async def _send(sock: ssl.SSLSocket, document: object) -> None:
     data = frame.encode(document)
-    await _when_ready(sock, lambda: sock.send(data))
+    await _when_ready(sock, partial(sock.send, data))
 
 
 async def _receive(sock: ssl.SSLSocket) -> object:
@@ -308,12 +309,13 @@ async def _receive(sock: ssl.SSLSocket) -> object:
 
 
 async def _exactly(sock: ssl.SSLSocket, size: int) -> bytearray:
-    data = bytearray()
-    while len(data) < size:
-        piece = await _when_ready(sock, lambda: sock.recv(size - len(data)))
-        if not piece:
+    data = bytearray(size)
+    rest = memoryview(data)
+    while rest:
+        count = await _when_ready(sock, partial(sock.recv_into, rest))
+        if not count:
             raise ConnectionError("the connection ended during the greeting")
-        data += piece
+        rest = rest[count:]
     return data
 
 

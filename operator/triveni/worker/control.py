@@ -35,6 +35,7 @@ class ControlLink:
         self._on_lost = on_lost
         self._reader = frame.Reader()
         self._backlog = b""
+        self._writing = False
         self._open = True
         self._loop = asyncio.get_running_loop()
         sock.settimeout(0)
@@ -63,31 +64,32 @@ class ControlLink:
             self._sock.close()
 
     def _read(self) -> None:
-        while self._open:
-            try:
+        try:
+            while self._open:
                 data = self._sock.recv(1 << 16)
                 if not data:
-                    return self._lose("its control link ended")
+                    self._lose("its control link ended")
                 for message in self._reader.feed(data):
                     self._on_message(self._peer, message)
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return None
-            except OSError as error:
-                return self._lose(error.strerror or type(error).__name__)
-            except frame.InvalidFrame as error:
-                return self._lose(str(error))
-        return None
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as error:
+            self._lose(error.strerror or type(error).__name__)
+        except frame.InvalidFrame as error:
+            self._lose(str(error))
 
     def _write(self) -> None:
         try:
             while self._backlog:
                 self._backlog = self._backlog[self._sock.send(self._backlog) :]
+            if self._writing:
+                self._loop.remove_writer(self._sock)
+                self._writing = False
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self._writing = True
             self._loop.add_writer(self._sock, self._write)
-            return
         except OSError as error:
-            return self._lose(error.strerror or type(error).__name__)
-        self._loop.remove_writer(self._sock)
+            self._lose(error.strerror or type(error).__name__)
 
     def _lose(self, problem: str) -> None:
         if self._open:

@@ -152,6 +152,14 @@ class Desk:
     # --- for the engine, on its thread ---
 
     @property
+    def has_work(self) -> bool:
+        """At worker 0: whether there is something to run now."""
+        if self._pairing is None or not self.all_loaded:
+            return False
+        with self._lock:
+            return self._pairing.has_work(self.count)
+
+    @property
     def all_loaded(self) -> bool:
         """Whether all workers hold their weights (known at worker 0 only)."""
         return len(self._loaded) == 3
@@ -159,7 +167,7 @@ class Desk:
     def take_batch(self, max_rows: int) -> Work | None:
         """At worker 0: the requests to run next, admitted; None if none is complete."""
         pairing = self._pairing
-        if pairing is None or not pairing.complete:
+        if pairing is None:
             return None
         with self._lock:
             batch = pairing.take(max_rows, self.count)
@@ -220,11 +228,11 @@ class Desk:
                 beyond = pairing.drop_beyond(self.count) if not self.count.can_ever_answer(rows) else []
             except InvalidArrival as error:
                 raise InvalidFrame(error.problem) from None
-            complete = pairing.complete
+            has_work = pairing.has_work(self.count)
         if dropped is not None:
             self._refuse([dropped], Reason.WRONG_SHAPE, "the three workers were given different numbers of rows")
         self._refuse(beyond, Reason.QUOTA_REACHED, QUOTA_REACHED)
-        if complete:
+        if has_work:
             self.wake()
 
     def _leave(self, request: Request[Waiter], waiter: Waiter) -> None:
@@ -272,4 +280,3 @@ def _refuse(request: Request[Waiter], refusal: Refused) -> None:
 def _set_exception(waiter: Waiter, refusal: Refused) -> None:
     if not waiter.done():
         waiter.set_exception(refusal)
-

@@ -56,6 +56,8 @@ class Engine:
         try:
             return self._lead() if self._party == LEADER else self._follow()
         except PeerLost as error:
+            if self._desk.count.reached:  # all is answered: nobody is missed any more
+                return self._quota_reached()
             return self._stop or Ending(EndReason.PEER_LOST, str(error))
         except OrderBeyondGrant as error:
             return Ending(EndReason.ORDER_BEYOND_GRANT, str(error))
@@ -110,7 +112,7 @@ class Engine:
 
     def _wait_for_work(self, timeout_s: float | None) -> None:
         self._idle = True  # before looking again: whoever comes later wakes us
-        if self._stop is None and not (self._desk.all_loaded and self._desk.any_complete):
+        if self._stop is None and not self._desk.has_work:
             self._links.idle(None, timeout_s)
         self._idle = False
 
@@ -125,9 +127,10 @@ class Engine:
 
     def _follow(self) -> Ending:
         while True:
-            if self._stop is not None:
-                return self._stop
-            if not self._links.idle(LEADER, None):
+            # An order that is here already is carried out even at the end: worker 0 may have released its answer.
+            if not self._links.idle(LEADER, None if self._stop is None else 0.0):
+                if self._stop is not None:
+                    return self._stop
                 continue
             given = self._next_order()
             if given.command is Command.END:

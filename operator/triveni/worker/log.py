@@ -11,12 +11,9 @@ import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, TextIO
 
 LOGGER = "triveni.worker"
-
-ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,7 +32,7 @@ class JsonFormatter(logging.Formatter):
             **self._fixed,
             **getattr(record, "fields", {}),
         }
-        if record.exc_info and isinstance(record.exc_info, tuple) and record.exc_info[1] is not None:
+        if record.exc_info and record.exc_info[1] is not None:
             line |= exception_fields(record.exc_info[1])
         return json.dumps(line, default=str)
 

@@ -98,8 +98,14 @@ def read_shares(tensors: Sequence[Tensor], program: Program, party: int) -> dict
     given = {tensor.name: tensor.data for tensor in tensors}
     if len(given) != len(tensors) or set(given) != set(wanted):
         odd = sorted(set(given) ^ set(wanted))
-        what = f"{odd[0][:200]!r} is {'missing' if odd[0] in wanted else 'not one of them'}" if odd else "one is twice there"
-        raise Refused(Reason.MALFORMED, f"inputs: {what}; worker {party} takes components {first} and {second} of each weight")
+        what = (
+            f"{odd[0][:200]!r} is {'missing' if odd[0] in wanted else 'not one of them'}"
+            if odd
+            else "one is twice there"
+        )
+        raise Refused(
+            Reason.MALFORMED, f"inputs: {what}; worker {party} takes components {first} and {second} of each weight"
+        )
     for name, shape in wanted.items():
         if given[name].shape != tuple(shape):
             raise Refused(
@@ -136,4 +142,3 @@ def metadata(model: Model, config: Config) -> dict[str, Any]:
             "architecture": model.architecture.document(),
         },
     }
-

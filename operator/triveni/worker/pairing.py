@@ -66,10 +66,9 @@ class Pairing:
     def __len__(self) -> int:
         return len(self._incomplete) + len(self._complete)
 
-    @property
-    def complete(self) -> int:
-        """Number of requests that may run."""
-        return len(self._complete)
+    def has_work(self, count: Count) -> bool:
+        """Whether `take` would find something, for whatever number of rows fits."""
+        return any(count.can_admit(request.rows) for request in self._complete.values())
 
     def arrive(self, party: int, key: str, rows: int, now: float) -> Dropped | None:
         """Worker `party` holds its shares of `key`, `rows` rows.

@@ -39,7 +39,9 @@ class Count:
     def answer(self, rows: int) -> Count:
         """The count with `rows` more of the admitted answered; ValueError if they were not admitted."""
         if not 1 <= rows <= self.admitted - self.answered:
-            raise ValueError(f"{rows} rows cannot be answered: {self.admitted - self.answered} are admitted and waiting")
+            raise ValueError(
+                f"{rows} rows cannot be answered: {self.admitted - self.answered} are admitted and waiting"
+            )
         return replace(self, answered=self.answered + rows)
 
     def can_admit(self, rows: int) -> bool:

@@ -59,8 +59,18 @@ def read_to(process: subprocess.Popen[str], line: str) -> None:
     raise AssertionError(f"ended before {line}")
 
 
-@pytest.mark.parametrize("moment", ["EpochBegan", "StepBegan", "StepEnded", "Serving", "Served"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("EpochBegan", signal.SIGINT),
+        ("StepBegan", signal.SIGINT),
+        ("StepEnded", signal.SIGINT),
+        ("Serving", signal.SIGINT),
+        ("Served", signal.SIGINT),
+        ("Serving", signal.SIGTERM),
+        ("Serving", signal.SIGHUP),
+    ],
+)
 def test_a_signal_leaves_no_process_and_no_file(
     start: Callable[[], subprocess.Popen[str]], temporary: Path, tmp_path: Path, moment: str, number: signal.Signals
 ) -> None:

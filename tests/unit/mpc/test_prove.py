@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.mpc.prove_evaluation import moved_values
 from tests.unit.mpc.prove_mutations import mutations, unnoticed, without
-from tests.unit.mpc.prove_programs import Toy
+from tests.unit.mpc.prove_programs import Dims, Toy
 from triveni.mpc.affine import Affine
 from triveni.mpc.program import Draw, Program, rewrite
 from triveni.mpc.prove import Row, Unproven, another_run, prove, prove_joint, prove_two, require_proof
@@ -150,7 +150,7 @@ def test_a_mask_that_is_not_missed_is_needless_and_the_program_without_it_is_pro
 def stacked() -> Toy:
     """Party 1 stacks two secrets and two masks, and sends the sum."""
     toy = Toy(4)
-    shape = [2, *toy.shape]
+    shape: Dims = (2, *toy.shape)
     secrets = toy.op("stack", toy.x(1, 2), toy.x(1, 1), shape=shape, axis=0)
     masks = toy.op("stack", toy.draw(1, "12", 0), toy.draw(1, "12", 1), shape=shape, axis=0)
     toy.send(toy.op("add", secrets, masks), 0, part=0)

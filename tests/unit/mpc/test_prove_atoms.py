@@ -15,7 +15,7 @@ from triveni.mpc.prove.atoms import Atom, Occurrences, is_bijection, leading_sli
 def sliced(**attrs: Any) -> int | None:
     toy = Toy(4)
     draw = toy.draw(1, "12", 0, [2, *toy.shape])
-    whole = {"start": [1, 0, 0], "stop": [2, None, None], "step": [1, 1, 1], "drop": [0]}
+    whole: dict[str, Any] = {"start": [1, 0, 0], "stop": [2, None, None], "step": [1, 1, 1], "drop": [0]}
     return leading_slice(toy.op("slice", draw, shape=toy.shape, **(whole | attrs)))
 
 

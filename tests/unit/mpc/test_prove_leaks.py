@@ -104,7 +104,7 @@ def one_mask_for_all_columns(toy: Toy) -> None:
 
 def a_mask_that_meets_its_own_transpose(toy: Toy) -> None:
     """The diagonal is sent without a mask."""
-    square = [ROWS, 2, 2]
+    square = (ROWS, 2, 2)
     mask, value = toy.draw(1, "12", 0, square), toy.op("reshape", secret(toy), shape=square)
     turned = toy.op("transpose", mask, perm=[0, 2, 1])
     toy.send(toy.op("add", value, toy.op("sub", mask, turned)), 0)

@@ -49,7 +49,7 @@ def a_mask_multiplied_where_another_hides_the_product(toy: Toy) -> None:
 def bits_and_planes(toy: Toy) -> None:
     bit = toy.op("not", toy.op("xor", toy.bit(1, 2), pad(toy, 0, dtype="b1")))
     toy.send(bit, 0)
-    planes = [64, ROWS, 1]
+    planes = (64, ROWS, 1)
     plane = toy.op("bitslice", toy.x(1, 2), shape=planes, dtype="u1")
     toy.send(toy.op("xor", plane, pad(toy, 1, shape=planes, dtype="u1")), 0)
 

@@ -108,6 +108,11 @@ def test_an_answer_that_its_party_does_not_compute_is_a_violation() -> None:
     assert broken(program) == {Structure.OUTPUT}
 
 
+def test_a_party_without_an_answer_is_a_violation() -> None:
+    program = Toy(4).program()
+    assert broken(program.with_outputs(program.outputs[:2])) == {Structure.OUTPUT}
+
+
 def test_an_answer_of_another_shape_is_a_violation() -> None:
     assert broken(replace(Toy(4).program(), output_shape=(5,))) == {Structure.OUTPUT}
 
@@ -219,3 +224,13 @@ def test_two_receivers_of_an_oblivious_transfer_answer_with_one_value() -> None:
     for one, two in ((other, select[1]), (select[0], swapped)):
         outputs[0][0] = replace(outputs[0][0], inputs=(toy.op("xor", one, two), outputs[0][0].inputs[1]))
         assert broken(toy.program().with_outputs(outputs)) == {Structure.ANSWER}
+
+
+def test_holders_that_choose_differently_do_not_answer_with_one_value() -> None:
+    toy = Toy(4)
+    outputs = [list(pair) for pair in toy.program().outputs]
+    for party, place, component in ((0, 0, 1), (2, 1, 2)):
+        pads = [toy.draw(party, "02", index) for index in (0, 1)]
+        y = toy.op("select", toy.bit(party, component), *pads, shape=toy.shape, dtype="i8")
+        outputs[party][place] = replace(outputs[party][place], inputs=(y, outputs[party][place].inputs[1]))
+    assert broken(toy.program().with_outputs(outputs)) == {Structure.ANSWER}

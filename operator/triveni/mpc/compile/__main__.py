@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from triveni.mpc.architecture import Architecture, InvalidArchitecture
@@ -11,6 +12,7 @@ from triveni.mpc.passes import optimise
 
 def main() -> int:
     """Exit code 0, or 1 with the reason as the last line of standard error."""
+    gc.disable()  # a short life in which nothing is thrown away
     try:
         from triveni.mpc.compile.trace import Untraceable, trace
     except ImportError as error:

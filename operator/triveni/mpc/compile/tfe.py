@@ -25,8 +25,9 @@ if not hasattr(while_v2, "glob_stateful_parallelism"):
     while_v2.glob_stateful_parallelism = False  # imported by name, used by loops that we never build
 if not hasattr(tf, "Dimension"):
     tf.Dimension = tf.compat.v1.Dimension
-# Its converter of frozen graphs needs tf2onnx; nothing here converts one.
-sys.modules.setdefault("tf_encrypted.convert", types.ModuleType("tf_encrypted.convert"))
+# Parts of it that nothing here uses: the converter of frozen graphs needs tf2onnx, the layers load all of Keras (1 s).
+for unused in ("convert", "keras"):
+    sys.modules.setdefault(f"tf_encrypted.{unused}", types.ModuleType(f"tf_encrypted.{unused}"))
 
 import tf_encrypted as tfe
 import tf_encrypted.operations.secure_random.secure_random as secure_random

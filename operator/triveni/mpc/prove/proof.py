@@ -121,13 +121,15 @@ class Proof:
                 yield f"party {party.party} could learn from {message}"
 
 
-@dataclass(frozen=True)
 class Unproven(Exception):
     """A program that must not run: nothing shows that it keeps the secrets."""
 
-    proof: Proof
-
     SHOWN = 3
+    """How many failures the text names."""
+
+    def __init__(self, proof: Proof) -> None:
+        super().__init__(proof)
+        self.proof = proof
 
     def __str__(self) -> str:
         failures = list(self.proof.failures())

@@ -1,0 +1,490 @@
+"""A worker from its start to its report: puts the parts together, moves through the states, and ends for certain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from triveni.api.inference import Reason, Tensor
+from triveni.identity.credentials import Credentials
+from triveni.identity.tls import InvalidCredentials, client_context, server_context
+from triveni.mpc.architecture import Architecture
+from triveni.mpc.compile import CompileError
+from triveni.mpc.machine import Machine, PeerLost
+from triveni.mpc.prove import Unproven
+from triveni.mpc.randomness import EpochContext, Keystreams
+from triveni.worker import model as models
+from triveni.worker.agreement import ProgramsDiffer, Stopped, agree
+from triveni.worker.config import Address, Config
+from triveni.worker.connect import Connections, Meeting, PeersUnreachable, meet
+from triveni.worker.control import ControlLink
+from triveni.worker.desk import LEADER, Desk
+from triveni.worker.engine import Engine
+from triveni.worker.frame import InvalidFrame
+from triveni.worker.front import Front
+from triveni.worker.links import DataLinks
+from triveni.worker.log import Log
+from triveni.worker.model import Model
+from triveni.worker.quota import Count
+from triveni.worker.refusal import QUOTA_REACHED, Refused
+from triveni.worker.report import Receipt, Report
+from triveni.worker.state import Ending, EndReason, State, advance
+
+RUN_ENDS_S = 2.0
+"""How long the current run may take to complete once the worker ends; then its links are cut."""
+
+SIGNAL_FOLLOWS_S = 0.3
+"""A peer that was told to end may have been told together with us: how long to wait for our own signal."""
+
+ERASE_S = 5.0
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the event loop may keep the engine thread from going on with a round."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(eq=False)
+class CannotListen(Exception):
+    """A port is in use, or an address is not of this machine."""
+
+    what: str
+    address: Address
+    problem: str
+
+    def __str__(self) -> str:
+        return f"cannot listen for {self.what} at {self.address}: {self.problem}; free it or configure another"
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What there is once keys are agreed on."""
+
+    model: Model
+    machine: Machine
+    desk: Desk
+    engine: Engine
+
+
+class Service:
+    """One worker. `run` is its life."""
+
+    def __init__(self, config: Config, log: Log) -> None:
+        self._config = config
+        self._log = log
+        self._state = State.STARTING
+        self._front = Front(config, self, log)
+        # One thread for all that uses the machine and the data links: keys, weights, runs.
+        self._engine_thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._connected = asyncio.Event()
+        self._served = asyncio.Event()
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._signalled = asyncio.Event()
+        self._peer_terminated = False
+        self._links: DataLinks | None = None
+        self._controls: dict[int, ControlLink] = {}
+        self._architecture: Architecture | None = None
+        self._preparing: asyncio.Task[_Loaded] | None = None
+        self._loaded: _Loaded | None = None
+        self._loading = False
+        self._engine_ended: Future[Ending] | None = None
+        self._metadata = b""
+
+    async def run(self) -> Report:
+        """Live until the quota is reached, somebody asks to end, or something fails; the report is not written yet."""
+        self._watch_signals()
+        life: asyncio.Task[None] | None = None
+        try:
+            life = asyncio.create_task(self._live(await self._open()))
+            life.add_done_callback(self._life_ended)
+        except CannotListen as error:
+            self.end(Ending(EndReason.CANNOT_LISTEN, str(error)))
+        except InvalidCredentials as error:
+            self.end(Ending(EndReason.INVALID_CREDENTIALS, str(error)))
+        except OSError as error:
+            self.end(Ending(EndReason.INVALID_CREDENTIALS, f"{error.filename}: {error.strerror}"))
+        ending = await self._ending
+        if life is not None:
+            life.cancel()
+            await asyncio.wait([life])
+        return await self._finish(ending)
+
+    def end(self, ending: Ending) -> None:
+        """End for this reason, unless it ends already. The current run is completed if it can be."""
+        if self._ending.done():
+            return
+        self._log.info("ending", reason=ending.reason.value, message=ending.message)
+        self._ending.set_result(ending)
+        for control in self._controls.values():
+            control.send(["leaving", ending.reason.value])
+        if self._loaded is not None:
+            self._loaded.engine.stop(ending)
+        elif self._links is not None:
+            self._links.wake()
+
+    # --- the parts, in the order of a worker's life ---
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+
+    def _on_signal(self, number: int) -> None:
+        self._signalled.set()
+        self.end(Ending(EndReason.TERMINATED, f"asked to end by {signal.Signals(number).name}"))
+
+    async def _open(self) -> Meeting:
+        """Listen for clients and for peers."""
+        config = self._config
+        credentials = Credentials.read(config.credentials)
+        accepting, connecting = server_context(credentials), client_context(credentials)
+        front = _listen("clients", config.listen)
+        try:
+            peers = _listen("workers", config.peer_listen)
+        except CannotListen:
+            front.close()
+            raise
+        await self._front.start(front, accepting)
+        self._log.info("listening", clients=str(config.listen), workers=str(config.peer_listen))
+        return Meeting(config.identity, peers, config.peers, accepting, connecting, self._log)
+
+    async def _live(self, meeting: Meeting) -> None:
+        config = self._config
+        try:
+            with contextlib.closing(meeting.listener):
+                connections = await meet(meeting, config.connect_timeout_s)
+        except PeersUnreachable as error:
+            self.end(Ending(EndReason.PEERS_UNREACHABLE, str(error)))
+            return
+        self._connect(connections)
+        self._advance(State.WAITING_FOR_ARCHITECTURE)
+        self._connected.set()
+        try:
+            async with asyncio.timeout(config.share_timeout_s):
+                await self._served.wait()
+        except TimeoutError:
+            message = (
+                f"the model was not shared within {config.share_timeout_s:g} s; the worker is in state {self._state}"
+            )
+            self.end(Ending(EndReason.SHARE_TIMEOUT, message))
+            return
+        while config.party == LEADER and self._loaded is not None:
+            await asyncio.sleep(min(1.0, config.request_timeout_s / 4))
+            self._loaded.desk.expire()
+
+    def _life_ended(self, life: asyncio.Task[None]) -> None:
+        if not life.cancelled() and (error := life.exception()) is not None:
+            self._fail("connecting", error)
+
+    def _connect(self, connections: Connections) -> None:
+        self._links = DataLinks(connections.outgoing, connections.incoming, self._config.run_timeout_s)
+        self._controls = {
+            peer: ControlLink(peer, sock, self._on_control, self._on_control_lost)
+            for peer, sock in connections.control.items()
+        }
+
+    async def _prepare(self, architecture: Architecture) -> _Loaded:
+        """Compile, prove, agree on keys. Whatever goes wrong ends the epoch, and the sharing job is told why."""
+        config = self._config
+        await self._connected.wait()
+        links = self._links
+        assert links is not None
+        self._advance(State.COMPILING)
+        try:
+            model = await _in_thread(
+                lambda: models.prepare(architecture, config.protocol, config.cache, config.compile_timeout_s)
+            )
+            context = EpochContext(config.namespace, config.uid, config.epoch, model.digest)
+
+            def make_machine() -> Machine:
+                secrets = agree(links, config.party, context, config.compile_timeout_s, self._ending.done)
+                return Machine(model.program, config.party, Keystreams(secrets, context), config.max_rows)
+
+            machine = await asyncio.wrap_future(self._engine_thread.submit(make_machine))
+        except CompileError as error:
+            raise self._refuse(Reason.UNSUPPORTED, EndReason.COMPILE_FAILED, error) from None
+        except Unproven as error:
+            raise self._refuse(Reason.UNSUPPORTED, EndReason.UNPROVEN, error) from None
+        except ProgramsDiffer as error:
+            raise self._refuse(Reason.UNSUPPORTED, EndReason.PROGRAMS_DIFFER, error) from None
+        except PeerLost as error:
+            raise self._refuse(Reason.EPOCH_ENDED, EndReason.PEER_LOST, error) from None
+        except Stopped:
+            raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended") from None
+        desk = Desk(config.party, config.grant, config.request_timeout_s, model.row_bytes, config.max_rows)
+        engine = Engine(config.party, machine, links, desk, config.max_rows)
+        desk.send_control, desk.wake = self._send_control, engine.wake
+        self._loaded = _Loaded(model, machine, desk, engine)
+        self._log.info(
+            "ready for shares", program=model.digest, rounds=model.cost.online_rounds, native=machine.is_native
+        )
+        self._advance(State.WAITING_FOR_SHARES)
+        return self._loaded
+
+    def _refuse(self, reason: Reason, end_reason: EndReason, error: Exception) -> Refused:
+        self.end(Ending(end_reason, str(error)))
+        return Refused(reason, str(error))
+
+    # --- what the front asks ---
+
+    @property
+    def state(self) -> State:
+        """Where the worker is in its life."""
+        return self._state
+
+    def serving(self) -> tuple[Desk, Model]:
+        """Desk and model; Refused (NotReady) before there are weights."""
+        if self._loaded is None or not self._served.is_set():
+            if self._ending.done():
+                raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended")
+            raise Refused(Reason.NOT_READY, f"the worker is in state {self._state}")
+        return self._loaded.desk, self._loaded.model
+
+    def metadata(self) -> bytes:
+        """The public description; Refused (NotReady) before there are weights."""
+        _, model = self.serving()
+        if not self._metadata:
+            self._metadata = json.dumps(models.metadata(model, self._config)).encode()
+        return self._metadata
+
+    def status(self) -> Mapping[str, Any]:
+        """The live counts."""
+        config, loaded = self._config, self._loaded
+        count = loaded.desk.count if loaded else Count(config.grant)
+        statistics = loaded.machine.statistics if loaded else None
+        return {
+            "state": self._state,
+            "epoch": config.epoch,
+            "party": config.party,
+            "granted": config.grant,
+            "admitted": count.admitted,
+            "answered": count.answered,
+            "requests_waiting": loaded.desk.waiting if loaded else 0,
+            "runs": statistics.runs if statistics else 0,
+            "rounds": statistics.rounds if statistics else 0,
+            "bytes_sent": self._links.bytes_sent if self._links else 0,
+            "latency_ms": loaded.engine.latency_ms() if loaded else {},
+        }
+
+    async def set_architecture(self, document: Any) -> Mapping[str, Any]:
+        """Take the architecture, compile it and agree on keys. The same one again gets the same answer."""
+        architecture = models.read_architecture(document, self._config.protocol)
+        if self._ending.done():
+            raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended")
+        if self._preparing is None or self._architecture is None:
+            self._architecture = architecture
+            self._preparing = asyncio.create_task(self._prepare(architecture))
+            self._preparing.add_done_callback(self._prepared)
+        elif architecture != self._architecture:
+            raise Refused(Reason.FORBIDDEN, "this worker has another architecture already; start a new epoch")
+        try:
+            loaded = await asyncio.shield(self._preparing)
+        except asyncio.CancelledError:
+            if not self._preparing.cancelled():
+                raise  # it is the caller who went away
+            raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended") from None
+        return {**loaded.model.summary(), "max_rows": self._config.max_rows}
+
+    def _prepared(self, preparing: asyncio.Task[_Loaded]) -> None:
+        if (
+            not preparing.cancelled()
+            and (error := preparing.exception()) is not None
+            and not isinstance(error, Refused)
+        ):
+            self._fail("preparing the model", error)
+
+    def share_bytes(self) -> int:
+        """Size of the weight shares that are expected; Refused if none are."""
+        if self._loaded is None or self._ending.done():
+            self.serving()
+            raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended")
+        if self._loading or self._served.is_set():
+            raise Refused(Reason.FORBIDDEN, "this worker holds its shares already; start a new epoch to share again")
+        return self._loaded.model.share_bytes
+
+    async def load_shares(self, tensors: list[Tensor]) -> None:
+        """Take the weight shares and serve; Refused if they do not fit."""
+        self.share_bytes()
+        loaded = self._loaded
+        assert loaded is not None
+        weights = models.read_shares(tensors, loaded.model.program, self._config.party)
+        self._loading = True
+        try:
+            await asyncio.wrap_future(self._engine_thread.submit(loaded.machine.load_weights, weights))
+        finally:
+            self._loading = False
+        if self._ending.done():
+            raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended")
+        self._advance(State.SERVING)
+        self._served.set()
+        loop = asyncio.get_running_loop()
+        self._engine_ended = self._engine_thread.submit(loaded.engine.serve)
+        self._engine_ended.add_done_callback(lambda ended: loop.call_soon_threadsafe(self._on_engine_ended, ended))
+        loaded.desk.set_loaded(self._config.party)
+
+    # --- what happens ---
+
+    def _on_engine_ended(self, ended: Future[Ending]) -> None:
+        error = ended.exception()
+        if error is not None:
+            self._fail("the engine", error)
+        else:
+            self.end(ended.result())
+
+    def _fail(self, what: str, error: BaseException) -> None:
+        """Something that should not happen did: says where, but not with the exception's text, which may hold data."""
+        self._log.error("failed", error, what=what)
+        self.end(Ending(EndReason.ENGINE_FAILED, f"{what} failed: {type(error).__name__}; the log says where"))
+
+    def _send_control(self, peer: int, message: list[Any]) -> None:
+        if (link := self._controls.get(peer)) is not None:
+            link.send(message)
+
+    def _on_control(self, peer: int, message: Any) -> None:
+        match message:
+            case ["leaving", EndReason.QUOTA_REACHED]:
+                return  # its own engine told ours, or ours counted it
+            case ["leaving", str(reason)]:
+                self._peer_terminated = self._peer_terminated or reason == EndReason.TERMINATED
+                self.end(Ending(EndReason.PEER_LOST, f"worker {peer} ended: {reason[:100]}"))
+            case ["loaded"] if self._loaded is None:
+                raise InvalidFrame("says that weights are loaded before keys were agreed on")
+            case _ if self._loaded is None:
+                raise InvalidFrame("is about a request before there can be one")
+            case _:
+                self._loaded.desk.on_control(peer, message)
+
+    def _on_control_lost(self, peer: int, problem: str) -> None:
+        self._controls.pop(peer, None)
+        if self._loaded is None or not self._loaded.desk.count.reached:
+            self.end(Ending(EndReason.PEER_LOST, f"worker {peer} is lost: {problem}"))
+
+    # --- the end ---
+
+    async def _finish(self, ending: Ending) -> Report:
+        ending = await self._stop_engine(ending)
+        if self._loaded is not None:
+            message = (
+                QUOTA_REACHED if ending.reason is EndReason.QUOTA_REACHED else "the epoch of this worker has ended"
+            )
+            reason = Reason.QUOTA_REACHED if ending.reason is EndReason.QUOTA_REACHED else Reason.EPOCH_ENDED
+            self._loaded.desk.close(Refused(reason, message))
+        receipt = await self._erase()
+        if ending.reason is EndReason.QUOTA_REACHED:
+            if self._state is State.SERVING:
+                self._advance(State.QUOTA_REACHED)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._signalled.wait(), self._config.drain_s)
+        elif ending.reason is EndReason.PEER_LOST and self._peer_terminated:
+            ending = await self._told_to_end_as_well(ending)
+        await self._front.stop()
+        if self._loaded is not None:
+            self._loaded.desk.erase()
+        for control in self._controls.values():
+            control.close()
+        if self._links is not None:
+            self._links.close()
+        self._advance(ending.reason.final_state)
+        return self._report(ending, receipt)
+
+    async def _stop_engine(self, ending: Ending) -> Ending:
+        """Wait for the current run; the reason why it really ended."""
+        if self._preparing is not None:
+            self._preparing.cancel()
+        if self._engine_ended is not None and not self._engine_ended.done():
+            assert self._loaded is not None
+            self._loaded.engine.stop(ending)
+            await asyncio.wait([asyncio.wrap_future(self._engine_ended)], timeout=RUN_ENDS_S)
+        if self._links is not None and (self._engine_ended is None or not self._engine_ended.done()):
+            self._links.cut()  # whatever the thread waits for ends now
+        nothing_left = self._engine_thread.submit(lambda: None)
+        await asyncio.wait([asyncio.wrap_future(nothing_left)], timeout=RUN_ENDS_S)
+        ended = self._engine_ended
+        if ended is not None and ended.done() and ended.exception() is None:
+            return ended.result() if ended.result().reason is EndReason.QUOTA_REACHED else ending
+        return ending
+
+    async def _told_to_end_as_well(self, ending: Ending) -> Ending:
+        try:
+            await asyncio.wait_for(self._signalled.wait(), SIGNAL_FOLLOWS_S)
+        except TimeoutError:
+            return ending
+        return Ending(EndReason.TERMINATED, "asked to end, as its peers were")
+
+    async def _erase(self) -> Receipt | None:
+        """Overwrite weights, values and keys; None if there were none yet."""
+        loaded = self._loaded
+        if loaded is None:
+            return None
+        try:
+            erasing = asyncio.wrap_future(self._engine_thread.submit(loaded.machine.erase))
+            erased = await asyncio.wait_for(erasing, ERASE_S)
+        except TimeoutError:
+            self._log.error("not erased: the engine does not end")
+            return None
+        self._log.info("erased", bytes=erased)
+        return Receipt.of(self._config, loaded.model.digest, erased, datetime.now(UTC))
+
+    def _report(self, ending: Ending, receipt: Receipt | None) -> Report:
+        loaded = self._loaded
+        statistics = loaded.machine.statistics if loaded else None
+        return Report.of(
+            self._config,
+            loaded.desk.count if loaded else Count(self._config.grant),
+            ending,
+            erased=receipt is not None or loaded is None,
+            runs=statistics.runs if statistics else 0,
+            rounds=statistics.rounds if statistics else 0,
+            bytes_sent=self._links.bytes_sent if self._links else 0,
+            receipt=receipt,
+        )
+
+    def _advance(self, state: State) -> None:
+        self._state = advance(self._state, state)
+        self._log.info("state", state=state.value)
+
+
+def _listen(what: str, address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(what, address, error.strerror or str(error)) from None
+    return listener
+
+
+async def _in_thread(work: Callable[[], Result]) -> Result:
+    """Do blocking work in a thread that does not keep the process from ending."""
+    done: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 (handed on to whoever waits)
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(done)
+
+
+async def live(config: Config, log: Log) -> Report:
+    """The life of one worker; its report."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    return await Service(config, log).run()

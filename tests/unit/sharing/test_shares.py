@@ -1,0 +1,83 @@
+"""Splitting a model's weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.unit.sharing.keras_files import array
+from triveni.mpc.architecture import Architecture, AveragePooling2D, Conv2D, Dense, Flatten
+from triveni.mpc.fixedpoint import decode, encode
+from triveni.mpc.lowering import lower
+from triveni.mpc.sharing import reveal
+from triveni.sharing.failures import UnsupportedLayer, ValueOutOfRange
+from triveni.sharing.keras_file import KerasModel
+from triveni.sharing.shares import ModelShares, split_model
+
+ARCHITECTURE = Architecture(
+    (8, 8, 1),
+    (Conv2D("conv", 2, (3, 3)), AveragePooling2D("pool", (2, 2), (2, 2)), Flatten("flatten"), Dense("logits", 4)),
+)
+
+
+def model(kernel: np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None = None) -> KerasModel:
+    conv = (array(3, 3, 1, 2) if kernel is None else kernel, array(2))
+    return KerasModel(ARCHITECTURE, {"conv": conv, "logits": (array(18, 4), array(4))})
+
+
+def component(
+    shares: ModelShares, name: str, number: int, holder: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    return next(t.data for t in shares.tensors[holder] if t.name == f"{name}/component_{number}")
+
+
+def test_the_three_components_of_each_weight_add_up_to_it() -> None:
+    shares = split_model(model())
+    expected = lower(ARCHITECTURE).encode(model().weights)
+    for name, values in expected.items():
+        words = reveal(*(component(shares, name, c, holder=c) for c in range(3)))
+        np.testing.assert_allclose(decode(words), values, atol=2**-16)
+
+
+def test_each_worker_gets_its_two_components_of_each_weight_and_no_more() -> None:
+    shares = split_model(model())
+    names = ["conv/kernel", "conv/bias", "logits/kernel", "logits/bias"]
+    for party, tensors in enumerate(shares.tensors):
+        assert [t.name for t in tensors] == [
+            f"{name}/component_{c}" for name in names for c in (party, (party + 1) % 3)
+        ]
+
+
+def test_the_two_holders_of_a_component_get_the_same() -> None:
+    shares = split_model(model())
+    for c in range(3):
+        np.testing.assert_array_equal(
+            component(shares, "logits/kernel", c, holder=c), component(shares, "logits/kernel", c, holder=(c - 1) % 3)
+        )
+
+
+def test_no_share_of_a_worker_is_a_weight_and_none_is_used_twice() -> None:
+    plain = set(encode(lower(ARCHITECTURE).encode(model().weights)["logits/kernel"], "w").ravel().tolist())
+    seen: set[int] = set()
+    for shares in (split_model(model()) for _ in range(10)):
+        words = {word for tensor in shares.tensors[1] for word in tensor.data.ravel().tolist()}
+        assert not words & (plain | seen)
+        seen |= words
+
+
+def test_a_weight_that_is_too_large_is_named_and_not_shown() -> None:
+    kernel = np.zeros((3, 3, 1, 2), np.float32)
+    kernel[0, 0, 0, 1] = 987654.0
+    with pytest.raises(ValueOutOfRange, match=r"conv/kernel\[0, 0, 0, 1\] is too large") as error:
+        split_model(model(kernel))
+    assert "9876" not in f"{error.value} {error.value!r}"
+
+
+def test_a_network_that_cannot_be_lowered_is_refused() -> None:
+    pooling = KerasModel(Architecture((4, 4, 1), (AveragePooling2D("pool", (2, 2), (2, 2)),)), {})
+    with pytest.raises(UnsupportedLayer, match="layer 'pool'"):
+        split_model(pooling)
+
+
+def test_no_repr_shows_a_share() -> None:
+    assert "array" not in repr(split_model(model()))
