@@ -20,7 +20,7 @@ from triveni.api.manifest import read_manifest
 from triveni.client import Connection
 from triveni.identity.tls import client_context
 from triveni.local import watch
-from triveni.local.events import EpochBegan, Event, LogLine, Serving
+from triveni.local.events import EpochBegan, EpochEnded, Event, LogLine, Serving
 from triveni.local.runner import LocalRun, Plan
 from triveni.mpc.program import PARTIES
 from triveni.worker.state import State
@@ -28,14 +28,25 @@ from triveni.worker.state import State
 NEVER_S = 3600.0
 
 
-class Start:
-    """How long the start took, by the times in the workers' logs."""
+@dataclass(eq=False)
+class EpochLost(Exception):
+    """The epoch ended while something was measured, so the figures are not those of one that serves."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"the epoch ended during the measurement: {self.why}"
+
+
+class Course:
+    """The course of a run: how long its start took, by the times in the workers' logs, and whether an epoch ended."""
 
     def __init__(self) -> None:
+        self.lost: EpochLost | None = None
         self._began = 0.0
         self._states: dict[tuple[str, str], float] = {}
-        self._serving = False
-        self.done = asyncio.Event()
+        self._told = False
+        self.serving = asyncio.Event()
 
     def tell(self, event: Event) -> None:
         """Something happened in the run."""
@@ -43,12 +54,14 @@ class Start:
             case EpochBegan():
                 self._began = time.time()
             case Serving():
-                self._serving = True
+                self._told = True
+            case EpochEnded(why=why):
+                self.lost = EpochLost(why)
             case LogLine(name=name, line=line) if '"event": "state"' in line:
                 entry = json.loads(line)
                 self._states[name, entry["state"]] = datetime.fromisoformat(entry["time"]).timestamp()
-        if self._serving and len(self._times(State.SERVING)) == len(PARTIES):
-            self.done.set()
+        if self._told and len(self._times(State.SERVING)) == len(PARTIES):
+            self.serving.set()
 
     @property
     def start_seconds(self) -> float:
@@ -70,7 +83,7 @@ class Cluster:
 
     connection: Connection
     workers: Sequence[int]
-    start: Start
+    course: Course
     session: aiohttp.ClientSession
 
     async def status(self, party: int) -> Mapping[str, Any]:
@@ -99,10 +112,10 @@ async def serving(directory: Path, cache: Path) -> AsyncIterator[Cluster]:
     manifest = read_manifest(MANIFEST)
     manifest = replace(manifest, secure_model=manifest.secure_model.with_spec(requestQuota=None))
     path = directory / "connection.json"
-    start = Start()
-    run = LocalRun(Plan(manifest, connection=path, cache=cache, verbose=True), start.tell)
+    course = Course()
+    run = LocalRun(Plan(manifest, connection=path, cache=cache, verbose=True), course.tell)
     task = asyncio.create_task(run.run())
-    waiting = asyncio.create_task(start.done.wait())
+    waiting = asyncio.create_task(course.serving.wait())
     interval = watch.INTERVAL
     try:
         await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -113,7 +126,9 @@ async def serving(directory: Path, cache: Path) -> AsyncIterator[Cluster]:
         connection = Connection.read(path)
         context = client_context(connection.credentials)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
-            yield Cluster(connection, _worker_pids(), start, session)
+            yield Cluster(connection, _worker_pids(), course, session)
+        if course.lost:
+            raise course.lost
     finally:
         watch.INTERVAL = interval
         waiting.cancel()

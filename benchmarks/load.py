@@ -88,7 +88,8 @@ async def ask(connection: Connection, clients: int, requests: int, first: int) -
         await asyncio.gather(*(client.predict(example.images[0]) for client in all_clients))
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        await asyncio.to_thread(sys.stdin.readline)
+        if not await asyncio.to_thread(sys.stdin.readline):
+            return []  # whoever started this has gone
         times: list[float] = []
         numbers = iter(range(first, first + requests))
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cluster import Cluster, Start
+from benchmarks.cluster import Cluster, Course
 from benchmarks.example import MANIFEST, PICTURE, ROOT, Example
 from benchmarks.floor_processes import Floor, Plan
 from benchmarks.load import load
@@ -155,11 +155,11 @@ def batch_figures(measured: Measured) -> Figures:
     }
 
 
-def start_figures(starts: Sequence[Start]) -> Figures:
+def start_figures(courses: Sequence[Course]) -> Figures:
     """The figures of starts, medians of several."""
     return {
-        "worker_start_s": statistics.median(start.start_seconds for start in starts),
-        "share_s": statistics.median(start.share_seconds for start in starts),
+        "worker_start_s": statistics.median(course.start_seconds for course in courses),
+        "share_s": statistics.median(course.share_seconds for course in courses),
     }
 
 

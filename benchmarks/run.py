@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import machine, report
-from benchmarks.cluster import Start, serving
+from benchmarks.cluster import Course, serving
 from benchmarks.example import ROOT, Example
 from benchmarks.floor_processes import floor
 from benchmarks.measure import (
@@ -33,7 +33,6 @@ from benchmarks.measure import (
 )
 from triveni.mpc.compile import compile_program
 
-
 WIDTH = 150
 """Columns of the table; a narrower terminal breaks its lines itself."""
 
@@ -46,25 +45,25 @@ async def measure(effort: Effort, directory: Path, console: Console) -> Figures:
     console.print("compiling ...")
     figures = await compile_figures(cache)
     program = compile_program(example.architecture, "ABY3", cache=cache)
-    starts: list[Start] = []
+    courses: list[Course] = []
     floor_directory = directory / "floor"
     floor_directory.mkdir()
     async with floor(floor_directory, program, (SINGLE, BATCH)) as floors:
         console.print("single rows ...")
         async with serving(directory, cache) as cluster:
-            starts.append(cluster.start)
+            courses.append(cluster.course)
             single = await requests(cluster, floors, example, SINGLE, effort.single_blocks, effort.single_block)
             figures |= single_figures(single, program)
         console.print("batches ...")
         async with serving(directory, cache) as cluster:
-            starts.append(cluster.start)
+            courses.append(cluster.course)
             batch = await requests(cluster, floors, example, BATCH, effort.batch_blocks, effort.batch_block)
             figures |= batch_figures(batch)
     console.print("many clients ...")
     async with serving(directory, cache) as cluster:
-        starts.append(cluster.start)
+        courses.append(cluster.course)
         figures |= await load_figures(directory / "connection.json", effort)
-    figures |= start_figures(starts)
+    figures |= start_figures(courses)
     console.print("start to first prediction ...")
     return figures | await first_prediction_figures(cache_home, effort.starts)
 

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from triveni.cli.answers import class_of
 from triveni.cli.errors import CommandFailed, bad_input
 from triveni.cli.images import Image, read_images
 from triveni.client import Client, ClientError, Connection, InvalidConnection, QuotaReached, WrongInput
@@ -46,11 +46,6 @@ def predict(connection: Path, files: Sequence[Path], *, as_json: bool, until_quo
 def _order(images: Sequence[Image], *, forever: bool) -> Iterable[tuple[int, Image]]:
     numbered = list(enumerate(images))
     return itertools.cycle(numbered) if forever else numbered
-
-
-def class_of(answer: NDArray[Any]) -> int | None:
-    """The most likely class, if the answer is a row of several logits."""
-    return int(np.argmax(answer)) if answer.ndim == 1 and answer.size > 1 else None
 
 
 def _print(index: int, image: Image, answer: NDArray[np.float64], seconds: float, *, as_json: bool) -> None:

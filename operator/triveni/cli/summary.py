@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from triveni.local.events import Summary
@@ -24,7 +24,9 @@ def lines(summary: Summary, client_seconds: Sequence[float]) -> Iterator[str]:
     yield f"{end}: {summary.served} answered in {summary.seconds:.1f} s."
     yield from (f"  {line}" for line in ledger.explain())
     if client_seconds:
-        yield f"  latency, client    {_latency(client_seconds)}, {len(client_seconds)} requests"
+        yield f"  latency, client    {_latency(client_seconds)} (from the call to the answer)"
+    if summary.last_status[0] and (engine := summary.last_status[0].get("latency_ms")):
+        yield f"  latency, engine    {_engine_latency(engine)} (from the last share to the answer)"
     reports = [report for epoch in summary.epochs for report in epoch.reports if report]
     yield from _engine(reports)
     yield from _receipts(reports)
@@ -40,9 +42,19 @@ def _latency(seconds: Sequence[float]) -> str:
     return ", ".join(f"p{p} {percentile(seconds, p) * 1000:.1f} ms" for p in PERCENTILES)
 
 
+def _engine_latency(percentiles: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in percentiles.items())
+
+
 def _engine(reports: Sequence[WorkerReport]) -> Iterator[str]:
-    total = sum(report.bytes_sent for report in reports)
-    yield f"  on the wire        {total / 1e6:.2f} MB between the workers"
+    """Rounds are those of one worker in each epoch, since all take part in every round; bytes are those of all."""
+    longest = {report.counts.epoch: report for report in sorted(reports, key=lambda report: report.rounds)}
+    runs = sum(report.runs for report in longest.values())
+    rounds = sum(report.rounds for report in longest.values())
+    if runs:
+        yield f"  rounds             {rounds} in {runs} runs"
+    sent = sum(report.bytes_sent for report in reports)
+    yield f"  on the wire        {sent / 1e6:.2f} MB between the workers that reported"
 
 
 def _receipts(reports: Sequence[WorkerReport]) -> Iterator[str]:
@@ -50,7 +62,7 @@ def _receipts(reports: Sequence[WorkerReport]) -> Iterator[str]:
         counts = report.counts
         who = f"worker {counts.party} of epoch {counts.epoch}"
         receipt: dict[str, Any] = dict(report.receipt or {})
-        if report.erased and receipt:
+        if receipt:
             yield f"  erased             {who}: {receipt.get('bytes_erased')} bytes at {receipt.get('erased_at')}"
-        else:
-            yield f"  NOT ERASED         {who} gave no erasure receipt"
+        if not report.erased:
+            yield f"  NOT ERASED         {who}, by its own word"

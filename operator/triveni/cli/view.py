@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from triveni.cli.answers import in_short
 from triveni.cli.images import Image
 from triveni.cli.picture import draw, drawable
 from triveni.cli.plain import NOT_INSTALLED
-from triveni.cli.predict import class_of
 from triveni.local.events import (
     CompanionEnded,
     EpochBegan,
@@ -81,6 +81,8 @@ class RunView:
             case EpochEnded(charge, _, why):
                 self._spin(None)
                 self._print(f"Epoch {charge.grant.epoch} ended: {why}")
+                if self._waiting and self._plain_pending:
+                    self._spin("plain Keras is loading, to compare")
             case Retrying(seconds):
                 self._print("Sharing again in a new epoch" + (f" in {seconds:g} s" if seconds else ""))
             case _:
@@ -118,6 +120,7 @@ class RunView:
         while self._waiting and self._shown < self._served:
             if self._plain_pending and self._waiting[0]["index"] not in self._plain:
                 return
+            self._spin(None)
             self._show(self._waiting.popleft())
 
     def _show(self, document: dict[str, Any]) -> None:
@@ -140,10 +143,10 @@ class RunView:
         label = "" if image is None or image.label is None else f", a {image.label}"
         words = [
             Text(f"{document['image']}{label}", "dim"),
-            Text(f"secret prediction  {_said_as(answer)}", "bold"),
+            Text(f"secret prediction  {in_short(answer)}", "bold"),
         ]
         if (plain := self._plain.get(document["index"])) is not None:
-            words.append(Text(f"plain Keras        {_said_as(plain)}"))
+            words.append(Text(f"plain Keras        {in_short(plain)}"))
             words.append(Text(f"largest difference of a logit {np.abs(plain - answer).max():.1e}", "dim"))
         words.append(Text(f"{document['seconds'] * 1000:.1f} ms", "dim"))
         return words
@@ -158,10 +161,3 @@ class RunView:
         if step and self._console.is_terminal:
             self._status = self._console.status(f"{step} ...")
             self._status.start()
-
-
-def _said_as(answer: Answer) -> str:
-    most = class_of(answer)
-    if most is not None:
-        return str(most)
-    return " ".join(f"{value:.3f}" for value in answer.ravel()[:6])

@@ -2,7 +2,7 @@
 
 A connection whose peer is not the worker that it should be never comes to exist, so no byte of a share can leave on
 it, whichever request it was opened for. Once an epoch is known its connections accept workers of that epoch only:
-shares made for one epoch cannot reach another.
+shares made for one epoch cannot reach another. Redirects are not followed, since they may lead out of TLS.
 """
 
 from __future__ import annotations
@@ -86,14 +86,14 @@ class WorkerLink:
             aiohttp.ClientError: as aiohttp; a certificate that is not the expected one is a
                 `ClientConnectorCertificateError` of an `OtherWorker` or `OtherEpoch`.
         """
-        async with self.session.get(URL(self.address + path, encoded=True)) as response:
+        async with self.session.get(URL(self.address + path, encoded=True), allow_redirects=False) as response:
             return await _reply(response, most)
 
     async def post(self, url: URL, body: bytes, headers: Mapping[str, str], most: int) -> Reply:
         """POST once, never repeated here; errors as `get`."""
         # aiohttp writes bytes in one go and complains if they are many; a file it writes in pieces.
         data = body if len(body) <= WHOLE_BYTES else io.BytesIO(body)
-        async with self.session.post(url, data=data, headers=headers) as response:
+        async with self.session.post(url, data=data, headers=headers, allow_redirects=False) as response:
             return await _reply(response, most)
 
     async def close(self) -> None:

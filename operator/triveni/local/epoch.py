@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from triveni.api.securemodel import SecureModel
 from triveni.controller.quota import PARTIES, Grant
@@ -26,7 +26,9 @@ from triveni.local.logs import follow
 from triveni.local.ports import HOST, Ports
 from triveni.local.processes import Process, Processes, wait_all
 from triveni.local.reports import WorkerReport, read_report, read_sharing_failure
-from triveni.local.watch import Watch
+
+if TYPE_CHECKING:
+    from triveni.local.watch import Watch
 
 SHARE_SECONDS = 300
 """For the first compilation of a large model on a slow machine; the sharing process gives up by itself before."""
@@ -98,6 +100,8 @@ class Epoch:
         workers = [await self._start_worker(party) for party in range(PARTIES)]
         sharing = await self._start_sharing()
         await started()
+        from triveni.local.watch import Watch  # aiohttp takes its time to load: while the workers start
+
         async with AsyncExitStack() as logs:
             if self._verbose:
                 for process in (*workers, sharing):
@@ -117,7 +121,13 @@ class Epoch:
         """Tell what happens until a worker ends, sharing fails, the quota is reached or `stop` is set."""
         over = [process.ended for process in workers]
         stopping = asyncio.create_task(stop.wait())
-        while not (stop.is_set() or any(task.done() for task in over) or sharing.code or self._at_quota(watch)):
+        rows = self._grant.rows
+        while not (
+            stop.is_set()
+            or any(task.done() for task in over)
+            or sharing.code
+            or (rows is not None and watch.answered_by_all() >= rows)
+        ):
             self._progress(watch)
             self._tell_served(before, watch.answered_by_all())
             watch.news.clear()
@@ -128,10 +138,6 @@ class Epoch:
             news.cancel()
         stopping.cancel()
         self._tell_served(before, watch.answered_by_all())
-
-    def _at_quota(self, watch: Watch) -> bool:
-        rows = self._grant.rows
-        return rows is not None and any(watch.answered(party) >= rows for party in range(PARTIES))
 
     async def _start_worker(self, party: int) -> Process:
         setting, epoch = self._setting, self._grant.epoch
@@ -222,8 +228,9 @@ class Epoch:
 
     async def _end(self, workers: Sequence[Process], sharing: Process, stopped: bool, watch: Watch) -> None:
         """Let the workers end by themselves where they will, then end what is left."""
-        serving = self._step is None
-        if self._at_quota(watch) or (serving and not stopped):
+        serving, rows = self._step is None, self._grant.rows
+        at_quota = rows is not None and any(watch.answered(party) >= rows for party in range(PARTIES))
+        if at_quota or (serving and not stopped):
             await wait_all(workers, END_SECONDS)
         await self._processes.stop((*workers, sharing))
 

@@ -20,6 +20,7 @@ class WorkerReport:
     counts: Report
     erased: bool
     message: str
+    runs: int
     rounds: int
     bytes_sent: int
     receipt: Mapping[str, Any] | None
@@ -39,6 +40,7 @@ def read_report(path: Path) -> WorkerReport | None:
         Report(epoch, party, admitted, answered, str(document.get("reason", ""))),
         document.get("erased") is True,
         str(document.get("message") or ""),
+        _count(document, "runs"),
         _count(document, "rounds"),
         _count(document, "bytes_sent"),
         receipt if isinstance(receipt, dict) else None,

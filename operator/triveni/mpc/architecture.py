@@ -21,7 +21,7 @@ MAX_ELEMENTS = 2**24
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class InvalidArchitecture(ValueError):
     """A layer that cannot follow the one before it, or that this version does not serve."""
 

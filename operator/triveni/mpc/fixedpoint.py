@@ -19,7 +19,7 @@ MAX_MAGNITUDE = float(2**14)
 """Largest absolute value of an input or a weight: the product of two and a sum over 2^2 of them stay below 2^30."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class OutOfRange(ValueError):
     """A value that the fixed point cannot carry. It names the place and never the value, which is secret."""
 

@@ -36,7 +36,7 @@ class Links(Protocol):
         """Fill the whole buffer with the peer's next frame, of exactly this length; PeerLost if it does not come."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class PeerLost(Exception):
     """A peer cannot be reached any more, or did not answer in time."""
 

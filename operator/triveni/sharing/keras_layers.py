@@ -110,7 +110,9 @@ def _functional_chain(model: Config, entries: Sequence[Config]) -> Iterator[Conf
         name = _name(entry)
         before = _predecessor(entry)
         if before is None:
-            raise UnsupportedLayer(name, "it has more than one input, or is used more than once", plain)
+            raise UnsupportedLayer(
+                name, "it has more than one input, is used more than once, or with call options", plain
+            )
         if before in follower:
             raise UnsupportedLayer(before, f"it feeds '{_name(follower[before])}' as well as '{name}'", plain)
         follower[before] = entry

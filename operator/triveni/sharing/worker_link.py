@@ -91,7 +91,9 @@ class WorkerLink:
         """
         while True:
             try:
-                request = self.session.put(f"https://{self.address}{path}", data=body.stream(), headers=body.headers())
+                url = f"https://{self.address}{path}"
+                # A redirect is not followed: it may lead out of TLS.
+                request = self.session.put(url, data=body.stream(), headers=body.headers(), allow_redirects=False)
                 self.state = "has not answered"
                 async with request as response:
                     answer = self._read(response.status, await _bounded(response))
@@ -153,7 +155,7 @@ async def worker_links(
     try:
         for party, address in enumerate(addresses):
             expected = Identity.worker(me.namespace, me.uid, me.epoch or 0, party)
-            # A connection for each PUT: aiohttp would send a PUT again on its own if a kept one turned out closed.
+            # A connection for each PUT: on a kept one that turns out closed aiohttp may send a PUT again on its own.
             connector = aiohttp.TCPConnector(ssl=_context(credentials, expected), force_close=True)
             session = aiohttp.ClientSession(
                 connector=connector,

@@ -25,7 +25,7 @@ GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | selec
 WOULD_BLOCK = (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class LinkLost(PeerLost):
     """A link to a peer ended, broke, or stayed silent for too long; `problem` says which."""
 

@@ -39,3 +39,19 @@ def program_of(
     """The program of a net, compiled once for all tests."""
     programs = tmp_path_factory.mktemp("programs")
     return cache(lambda name: compile_program(model_of(name).architecture, cache=programs, timeout=120))
+
+
+TRACE = """
+import sys
+from triveni.mpc.architecture import Architecture
+from triveni.mpc.compile.trace import trace
+sys.stdout.buffer.write(trace(Architecture.from_json(sys.stdin.buffer.read()), "test").to_json())
+"""
+
+
+@pytest.fixture(scope="session")
+def traced_example(model_of: Callable[[str], KerasModel]) -> Program:
+    """The example's program as it is traced, before any pass."""
+    command, architecture = [sys.executable, "-c", TRACE], model_of("mnist").architecture
+    done = subprocess.run(command, input=architecture.to_json(), capture_output=True, check=True, timeout=120)
+    return Program.from_json(done.stdout)

@@ -14,7 +14,7 @@ from triveni.cli.images import Image
 from triveni.cli.picture import draw, drawable
 from triveni.cli.plain import NOT_INSTALLED
 from triveni.cli.view import RunView
-from triveni.controller.quota import Grant, Report, charge
+from triveni.controller.quota import Grant, Ledger, Report, charge
 from triveni.local.events import (
     CompanionEnded,
     EpochBegan,
@@ -27,6 +27,7 @@ from triveni.local.events import (
     Serving,
     StepBegan,
     StepEnded,
+    Summary,
 )
 from triveni.local.reports import WorkerReport
 
@@ -56,7 +57,7 @@ def plain(index: int, answer: list[float]) -> Said:
 def reports(answered: int, epoch: int = 1) -> tuple[WorkerReport, ...]:
     receipt = {"erased_at": "12:00", "bytes_erased": 99}
     return tuple(
-        WorkerReport(Report(epoch, p, answered, answered, "QuotaReached"), True, "", 37, 1500, receipt)
+        WorkerReport(Report(epoch, p, answered, answered, "QuotaReached"), True, "", 1, 37, 1500, receipt)
         for p in range(3)
     )
 
@@ -129,6 +130,45 @@ def test_a_picture_is_half_blocks() -> None:
 def test_what_is_no_small_image_is_not_drawn() -> None:
     assert drawable(np.zeros(10)) is None
     assert drawable(np.zeros((100, 100))) is None
+
+
+def test_the_summary_says_everything() -> None:
+    ledger = Ledger(3).start()
+    first = (*reports(1)[:2], None)
+    ledger = ledger.end([report.counts if report else None for report in first]).start()
+    second = reports(2, epoch=2)
+    ledger = ledger.end([report.counts for report in second])
+    epochs = (EpochEnded(ledger.ended[0], first, ""), EpochEnded(ledger.ended[1], second, ""))
+    status = {"latency_ms": {"p50": 7.25, "p95": 8.0, "p99": 9.0}}
+    summary = Summary(ledger, 3, epochs, 12.34, (status, None, None))
+    assert list(summary_.lines(summary, [0.011, 0.012, 0.02])) == [
+        "Request quota reached: 3 answered in 12.3 s.",
+        "  epoch 1: granted 3",
+        "    worker 0: admitted 1, answered 1 (QuotaReached)",
+        "    worker 1: admitted 1, answered 1 (QuotaReached)",
+        "    worker 2: no report",
+        "    charged 1: the most answer shares that a worker released",
+        "  epoch 2: granted 2",
+        "    worker 0: admitted 2, answered 2 (QuotaReached)",
+        "    worker 1: admitted 2, answered 2 (QuotaReached)",
+        "    worker 2: admitted 2, answered 2 (QuotaReached)",
+        "    charged 2: the most answer shares that a worker released",
+        "  charged in all: 3 of a quota of 3",
+        "  latency, client    p50 12.0 ms, p95 20.0 ms, p99 20.0 ms (from the call to the answer)",
+        "  latency, engine    p50 7.2 ms, p95 8.0 ms, p99 9.0 ms (from the last share to the answer)",
+        "  rounds             74 in 2 runs",
+        "  on the wire        0.01 MB between the workers that reported",
+        *(f"  erased             worker {p} of epoch 1: 99 bytes at 12:00" for p in range(2)),
+        *(f"  erased             worker {p} of epoch 2: 99 bytes at 12:00" for p in range(3)),
+    ]
+
+
+def test_a_worker_that_did_not_erase_is_named() -> None:
+    counts = Report(1, 0, 0, 0, "EngineFailed")
+    report = WorkerReport(counts, False, "", 0, 0, 0, None)
+    ledger = Ledger(None).start().end([counts, None, None])
+    summary = Summary(ledger, 0, (EpochEnded(ledger.ended[0], (report, None, None), ""),), 1.0, (None, None, None))
+    assert list(summary_.lines(summary, []))[-1] == "  NOT ERASED         worker 0 of epoch 1, by its own word"
 
 
 def test_percentiles_are_values_that_were_measured() -> None:

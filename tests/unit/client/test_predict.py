@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,7 @@ from triveni.client import (
     WrongWorker,
     predict,
 )
+from triveni.client.sockets import Sockets
 from triveni.identity.authority import Authority
 from triveni.identity.names import Identity
 from triveni.identity.tls import server_context
@@ -221,6 +223,26 @@ async def test_a_client_with_a_foreign_certificate_is_told_so_before_its_deadlin
             await client.predict(ONE)
 
 
+async def test_a_redirect_is_not_followed(client: AsyncClient, workers: Workers) -> None:
+    received: list[bytes] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.read(2**16))
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    elsewhere = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+    async def redirect(worker: Worker, request: web.Request, body: bytes) -> web.Response:
+        return web.Response(status=307, headers={"Location": elsewhere})
+
+    workers.parties[1].misdeeds.append(redirect)
+    async with server:
+        with pytest.raises(RequestRefused, match="HTTP 307"):
+            await client.predict(ONE)
+    assert not received
+
+
 # --- trying again -------------------------------------------------------------------------------------------------
 
 
@@ -394,6 +416,25 @@ async def test_after_a_failure_the_client_is_still_of_use(client: AsyncClient, w
     with pytest.raises(DeadlineExceeded):
         await client.predict(ONE, deadline=0.2)
     np.testing.assert_array_equal(await client.predict(ONE), plain(ONE)[0])
+
+
+async def test_closing_leaves_no_socket_open_not_even_of_an_unfinished_request(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[socket.socket] = []
+
+    def remember(self: Sockets, address: Any) -> socket.socket:
+        made.append(make(self, address))
+        return made[-1]
+
+    make = Sockets.__call__
+    monkeypatch.setattr(Sockets, "__call__", remember)
+    workers.parties[2].always = hang
+    async with AsyncClient(workers.connection) as client:
+        with pytest.raises(DeadlineExceeded):
+            await client.predict(ONE, deadline=0.2)
+    assert len(made) == 6
+    assert [one.fileno() for one in made] == [-1] * 6
 
 
 async def test_a_cancelled_prediction_leaves_nothing_running(client: AsyncClient, workers: Workers) -> None:

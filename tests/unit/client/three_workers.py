@@ -58,6 +58,8 @@ class Worker:
     always: Misdeed | None = None
     metadata_asked: int = 0
     tamper: Callable[[int, NDArray[np.int64]], NDArray[np.int64]] = lambda _, words: words
+    reword: Callable[[web.Response], web.Response] = lambda response: response
+    """May change the metadata."""
     _runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -80,28 +82,29 @@ class Worker:
 
     async def _metadata(self, request: web.Request) -> web.Response:
         self.metadata_asked += 1
+        return self.reword(web.json_response(self._description()))
+
+    def _description(self) -> dict[str, Any]:
         components = [f"component_{c}" for c in components_of(self.party)]
 
         def tensors(*shape: int) -> list[dict[str, Any]]:
             return [{"name": name, "datatype": "INT64", "shape": [-1, *shape]} for name in components]
 
-        return web.json_response(
-            {
-                "name": NAME,
-                "inputs": tensors(*INPUT_SHAPE),
-                "outputs": tensors(4),
-                "parameters": {
-                    "namespace": NAMESPACE,
-                    "uid": UID,
-                    "epoch": self.epoch,
-                    "party": self.party,
-                    "protocol": "ABY3",
-                    "fractional_bits": 16,
-                    "max_rows": self.max_rows,
-                    "program_digest": self.program_digest,
-                },
-            }
-        )
+        return {
+            "name": NAME,
+            "inputs": tensors(*INPUT_SHAPE),
+            "outputs": tensors(4),
+            "parameters": {
+                "namespace": NAMESPACE,
+                "uid": UID,
+                "epoch": self.epoch,
+                "party": self.party,
+                "protocol": "ABY3",
+                "fractional_bits": 16,
+                "max_rows": self.max_rows,
+                "program_digest": self.program_digest,
+            },
+        }
 
     async def _infer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ from triveni.identity.credentials import Credentials
 from triveni.identity.tls import server_context
 
 EXIT = {"QuotaReached": 0, "Terminated": 0}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another process does."""
+    for _ in range(6000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
 
 
 async def serve(config: dict[str, Any], end: str, answers: int) -> str:
@@ -56,10 +66,10 @@ async def serve(config: dict[str, Any], end: str, answers: int) -> str:
     await web.TCPSite(runner, config["listen"]["host"], config["listen"]["port"], ssl_context=context).start()
     if end == "crash":
         sys.exit("it is broken\nfor good")
-    while not (Path(config["report"]).parent / "shared").exists():
-        await asyncio.sleep(0.01)
-        if terminated.is_set():
-            return "Terminated"
+    shared = Path(config["report"]).parent / "shared"
+    await until(lambda: shared.exists() or terminated.is_set())
+    if terminated.is_set():
+        return "Terminated"
     state["state"] = "Serving"
     await known()
     while state["answered"] < answers:
@@ -68,8 +78,7 @@ async def serve(config: dict[str, Any], end: str, answers: int) -> str:
     if end == "kill":
         # When three vanish at once, the runner has to know what each had answered for the test to know it.
         (Path(config["report"]).parent / f"vanishing-{config['party']}").touch()
-        while len(list(Path(config["report"]).parent.glob("vanishing-*"))) < config["killed"]:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(list(Path(config["report"]).parent.glob("vanishing-*"))) == config["killed"])
         os.kill(os.getpid(), signal.SIGKILL)
     if end in ("wait", "hang"):
         await terminated.wait()

@@ -13,7 +13,7 @@ from triveni.local.reports import SharingFailure, WorkerReport
 
 def worker(party: int, code: int | None, reason: str | None, *, first: bool = True, message: str = "") -> Ended:
     counts = Report(1, party, 0, 0, reason or "")
-    report = None if reason is None else WorkerReport(counts, True, message, 0, 0, None)
+    report = None if reason is None else WorkerReport(counts, True, message, 0, 0, 0, None)
     return Ended(party, code, report, first, "last words")
 
 

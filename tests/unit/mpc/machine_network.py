@@ -6,9 +6,9 @@ Keys are made as workers make them. `expected` is what the oracle gives for the 
 from __future__ import annotations
 
 import queue
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,21 +159,6 @@ class Three:
 
 def at_the_same_time(function: Callable[[int], Any]) -> list[Any]:
     """The results of `function` for the three parties, each in a thread; an error of one is raised."""
-    results: list[Any] = [None] * 3
-    errors: list[BaseException] = []
-
-    def target(party: int) -> None:
-        try:
-            results[party] = function(party)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=target, args=(party,), daemon=True) for party in PARTIES]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(2 * DEADLINE_S)
-        assert not thread.is_alive(), "a party hangs"
-    if errors:
-        raise errors[0]
-    return results
+    with ThreadPoolExecutor(3) as pool:
+        parties = [pool.submit(function, party) for party in PARTIES]
+        return [party.result(2 * DEADLINE_S) for party in parties]

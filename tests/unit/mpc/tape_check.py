@@ -1,4 +1,4 @@
-"""Which records may be executed, in plain Python: the oracle of the kernel's check. kernel/record.h is the reference."""
+"""Which records may be executed, in plain Python: the oracle of the kernel's check (its reference is record.h)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MOST = 2**40
 NAMES = {code: name for name, code in CODES.items()}
 
 # Sizes of result and inputs in bytes; None: by the type of the result.
-OPERAND_SIZES: dict[str, list[int | None]] = {
-    **dict.fromkeys(["add", "sub", "mul", "and", "or", "xor", "shl", "shr", "sar"], [None, None, None]),
-    "select": [None, None, None, 1],
-    "copy": [None, None],
-    "sum": [8, 8],
-    "matmul": [8, 8, 8],
+OPERAND_SIZES: dict[str, tuple[int | None, ...]] = {
+    **dict.fromkeys(["add", "sub", "mul", "and", "or", "xor", "shl", "shr", "sar"], (None, None, None)),
+    "select": (None, None, None, 1),
+    "copy": (None, None),
+    "sum": (8, 8),
+    "matmul": (8, 8, 8),
 }
 
 
@@ -72,7 +72,7 @@ def _rows_are_dense(axes: Sequence[Sequence[int]]) -> bool:
     if len(axes) < 3:
         return False
     m, k, n = axes[-3:]
-    return (n[1], k[2], n[3]) == (1, 1, 1) and (k[1], n[2], m[3]) == (0, 0, 0)
+    return n[1] == k[2] == n[3] == 1 and k[1] == n[2] == m[3] == 0
 
 
 def _planes_are_good(name: str, kind: int, dims: Sequence[int], extra: int, record: Sequence[int], arena: int) -> bool:

@@ -21,8 +21,6 @@ from triveni.mpc.program import Dtype, Node
 from triveni.mpc.tape import RECORD_WORDS, InvalidTape, Tape
 from triveni.mpc.tape_writer import compile_tape
 
-pytestmark = pytest.mark.skipif(KERNEL is None, reason="the kernel is an optional part of the build")
-
 VARIANTS = KERNEL.variants() if KERNEL else ()
 
 EDGES = np.array([0, 1, -1, 2, 255, 256, 2**31, 2**32 - 1, 2**63 - 1, -(2**63), -(2**63) + 1])
@@ -33,13 +31,17 @@ LENGTHS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 130]
 Dims = Sequence[Affine | int]
 
 
+def kernel() -> Any:
+    assert KERNEL is not None, "these tests need the kernel: make setup with a C compiler"
+    return KERNEL
+
+
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> Iterator[str]:
     """An instruction set that this processor has."""
-    assert KERNEL is not None
-    KERNEL.use(request.param)
+    kernel().use(request.param)
     yield request.param
-    KERNEL.use(VARIANTS[-1])
+    kernel().use(VARIANTS[-1])
 
 
 class Bench:
@@ -60,11 +62,10 @@ class Bench:
         return np.where(self.rng.random(shape) < 0.4, self.rng.choice(EDGES, shape), random)
 
     def assert_native_is_as_numpy(self, node: Node, rows: int) -> None:
-        assert KERNEL is not None
         idle = op("reshape", 1, [node])
         x = input_node(0, "x", 99, (ROWS, 1))
         whole = program([(x, x), (idle, idle), (x, x)], (1,), (1,))
-        native, oracle = NativeBackend(whole, 0, rows, KERNEL), NumpyBackend(whole, 0)
+        native, oracle = NativeBackend(whole, 0, rows, kernel()), NumpyBackend(whole, 0)
         given_words = {source.input: self.words(tuple(d.at(rows) for d in source.shape)) for source in self.sources}
         assert self._sent(native, given_words, rows) == self._sent(oracle, given_words, rows)
 
@@ -101,66 +102,64 @@ def result_dims(a: Dims, b: Dims) -> Dims:
     return [y if x in (1, Affine(1)) else x for x, y in zip(a, b, strict=True)]
 
 
-@pytest.mark.parametrize("dtype", ["i8", "u1", "b1"])
-@pytest.mark.parametrize("name", ["add", "sub", "mul", "and", "or", "xor", "shl", "shr", "sar"])
-@pytest.mark.parametrize("dims", SHAPES, ids=str)
-def test_elementwise_operations_with_broadcasting(
-    variant: str, name: str, dtype: Dtype, dims: tuple[Dims, Dims]
-) -> None:
-    if (dtype == "b1" and name in ("sub", "shl", "shr", "sar")) or (dtype == "u1" and name == "shr"):
-        bench = Bench()
-        with pytest.raises(InvalidTape):
-            bench.assert_native_is_as_numpy(op(name, 0, [bench.value((ROWS, 5), dtype)] * 2), 1)
-        return
-    for rows in (1, 2, 5):
-        bench = Bench(rows)
-        a, b = (bench.value(d, dtype) for d in dims)
-        bench.assert_native_is_as_numpy(op(name, 0, [a, b], result_dims(*dims), dtype), rows)
+ELEMENTWISE: dict[Dtype, list[str]] = {
+    "i8": ["add", "sub", "mul", "and", "or", "xor", "shl", "shr", "sar"],
+    "u1": ["add", "sub", "mul", "and", "or", "xor", "shl", "sar"],
+    "b1": ["add", "mul", "and", "or", "xor"],
+}
 
 
-@pytest.mark.parametrize("dtype", ["i8", "u1"])
-@pytest.mark.parametrize("name", ["add", "sub", "mul", "xor", "shl", "sar"])
-@pytest.mark.parametrize("length", LENGTHS)
-def test_elementwise_operations_of_any_length(variant: str, name: str, dtype: Dtype, length: int) -> None:
-    bench = Bench(length)
-    a, b = (bench.value((ROWS, length), dtype) for _ in range(2))
-    bench.assert_native_is_as_numpy(op(name, 0, [a, b]), 3)
+@pytest.mark.parametrize(("dtype", "name"), [(d, name) for d, names in ELEMENTWISE.items() for name in names])
+def test_elementwise_operations_with_broadcasting(variant: str, name: str, dtype: Dtype) -> None:
+    for dims in SHAPES:
+        for rows in (1, 2, 5):
+            bench = Bench(rows)
+            a, b = (bench.value(d, dtype) for d in dims)
+            bench.assert_native_is_as_numpy(op(name, 0, [a, b], result_dims(*dims), dtype), rows)
 
 
-@pytest.mark.parametrize("count", [0, 1, 13, 31, 32, 63, 64, 65, 200, -1])
+@pytest.mark.parametrize(("dtype", "name"), [(d, name) for d, names in ELEMENTWISE.items() for name in names])
+def test_elementwise_operations_of_any_length(variant: str, name: str, dtype: Dtype) -> None:
+    for length in LENGTHS:
+        bench = Bench(length)
+        a, b = (bench.value((ROWS, length), dtype) for _ in range(2))
+        bench.assert_native_is_as_numpy(op(name, 0, [a, b]), 3)
+
+
 @pytest.mark.parametrize("name", ["shl", "shr", "sar"])
-def test_shifts_by_a_constant(variant: str, name: str, count: int) -> None:
-    bench = Bench(count + 1)
-    bench.assert_native_is_as_numpy(op(name, 0, [bench.value((ROWS, 11)), const(count)]), 3)
+def test_shifts_by_a_constant(variant: str, name: str) -> None:
+    for count in (0, 1, 13, 31, 32, 63, 64, 65, 200, -1):
+        bench = Bench(count + 1)
+        bench.assert_native_is_as_numpy(op(name, 0, [bench.value((ROWS, 11)), const(count)]), 3)
 
 
 @pytest.mark.parametrize("dtype", ["i8", "u1", "b1"])
-@pytest.mark.parametrize("dims", SHAPES, ids=str)
-def test_select_with_broadcasting(variant: str, dtype: Dtype, dims: tuple[Dims, Dims]) -> None:
-    result = result_dims(*dims)
-    for condition in (result, (1,)):
-        bench = Bench(len(dtype))
-        bit, a, b = bench.value(condition, "b1"), bench.value(dims[0], dtype), bench.value(dims[1], dtype)
-        bench.assert_native_is_as_numpy(op("select", 0, [bit, a, b], result, dtype), 3)
+def test_select_with_broadcasting(variant: str, dtype: Dtype) -> None:
+    for dims in SHAPES:
+        result = result_dims(*dims)
+        for condition in (result, (1,)):
+            bench = Bench(len(dims[0]))
+            bit, a, b = bench.value(condition, "b1"), bench.value(dims[0], dtype), bench.value(dims[1], dtype)
+            bench.assert_native_is_as_numpy(op("select", 0, [bit, a, b], result, dtype), 3)
 
 
-@pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("to", ["i8", "u1", "b1"])
 @pytest.mark.parametrize("dtype", ["i8", "u1", "b1"])
-def test_casts_and_not(variant: str, dtype: Dtype, to: Dtype, length: int) -> None:
-    bench = Bench(length)
-    value = bench.value((ROWS, length), dtype)
-    bench.assert_native_is_as_numpy(op("not", 0, [op("cast", 0, [value], dtype=to)]), 2)
-    bench.assert_native_is_as_numpy(op("cast", 0, [value], dtype=to), 2)
+def test_casts_and_not(variant: str, dtype: Dtype, to: Dtype) -> None:
+    for length in LENGTHS:
+        bench = Bench(length)
+        value = bench.value((ROWS, length), dtype)
+        bench.assert_native_is_as_numpy(op("not", 0, [op("cast", 0, [value], dtype=to)]), 2)
+        bench.assert_native_is_as_numpy(op("cast", 0, [value], dtype=to), 2)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33])
 @pytest.mark.parametrize("depth", [1, 2, 16, 127, 128, 129, 300])
-def test_products_of_matrices_of_any_size(variant: str, depth: int, n: int) -> None:
-    for rows, m in ((1, 1), (2, 3), (1, 6), (3, 5)):
-        bench = Bench(depth + n)
-        a, b = bench.value((ROWS, m, depth)), bench.value((depth, n))
-        bench.assert_native_is_as_numpy(op("matmul", 0, [a, b], (ROWS, m, n)), rows)
+def test_products_of_matrices_of_any_size(variant: str, depth: int) -> None:
+    for n in (1, 2, 3, 4, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33):
+        for rows, m in ((1, 1), (2, 3), (1, 6), (3, 5)):
+            bench = Bench(depth + n)
+            a, b = bench.value((ROWS, m, depth)), bench.value((depth, n))
+            bench.assert_native_is_as_numpy(op("matmul", 0, [a, b], (ROWS, m, n)), rows)
 
 
 @pytest.mark.parametrize(
@@ -197,9 +196,9 @@ def test_sums(variant: str, axes: list[int], keep: bool, dtype: Dtype) -> None:
     bench.assert_native_is_as_numpy(op("sum", 0, [value], dims, "i8", axes=axes, keep=keep), 3)
 
 
-@pytest.mark.parametrize("count", [1, 7, 8, 9, 10, 55, 56, 57, 63, 64, 65, 120, 128, 129, 200])
-def test_bit_planes_and_back(variant: str, count: int) -> None:
-    for rows in (1, 2, 5):
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_bit_planes_and_back(variant: str, rows: int) -> None:
+    for count in (1, 7, 8, 9, 10, 55, 56, 57, 63, 64, 65, 120, 128, 129, 200):
         bench = Bench(count)
         size = -(-count // 8)
         planes = op("bitslice", 0, [bench.value((ROWS, count))], (64, ROWS, size), "u1")
@@ -248,11 +247,6 @@ def test_moving_elements(variant: str, dtype: Dtype) -> None:
 TAPES = [compile_tape(make(), 0) for make in (product_program, bits_program, two_rounds_program)]
 
 GUARD = 4096
-
-
-def kernel() -> Any:
-    assert KERNEL is not None
-    return KERNEL
 
 
 def everything(tape: Tape, rows: int) -> Any:

@@ -14,13 +14,12 @@ from tests.unit.mpc.machine_programs import bits_program, product_program, rando
 from triveni.mpc import machine as machine_module
 from triveni.mpc.affine import Affine
 from triveni.mpc.machine import Machine, NoKernel, NotPrepared, NoWeights, PeerLost, WrongRequest, WrongWeights
-from triveni.mpc.native import KERNEL, NativeBackend
+from triveni.mpc.native import NativeBackend
 from triveni.mpc.program import Program
 from triveni.mpc.randomness import Keystreams, MissingKey, RunNumberReused
 from triveni.mpc.sharing import reveal, split
 
-# Where there is no compiler, the numpy back end stands for both.
-BACKENDS = [False, True] if KERNEL else [False]
+BACKENDS = [False, True]
 
 PROGRAMS = [product_program, bits_program, two_rounds_program]
 
@@ -61,7 +60,7 @@ def test_a_product_of_shared_matrices_is_revealed_exactly(native: bool, rows: in
 
 def test_the_components_of_an_answer_are_new_in_every_run() -> None:
     program = product_program()
-    three = Three(program, weights_for(program), BACKENDS[-1]).load()
+    three = Three(program, weights_for(program), True).load()
     x = request_for(program, 3)
     first, second = three.run(1, x), three.run(2, x)
     assert all((a != b).all() for a, b in zip(first[0], second[0], strict=True))
@@ -72,19 +71,14 @@ def test_the_components_of_an_answer_are_new_in_every_run() -> None:
 def test_machines_answer_as_the_oracle_and_both_back_ends_send_the_same_bytes(make: Any, rows: int) -> None:
     program = make()
     secrets, x = secrets_of_three(), request_for(program, rows)
-    sent = []
-    for native in BACKENDS:
-        three = Three(program, weights_for(program), native, secrets=secrets)
-        if sent:
-            three.shares = shares
-        shares = three.shares
+    native, numpy = (Three(program, weights_for(program), backend, secrets=secrets) for backend in (True, False))
+    numpy.shares = native.shares
+    for three in (native, numpy):
         three.load().assert_as_the_oracle(1, x)
-        sent.append(three.network.sent)
-    assert any(frames for frames in sent[0].values())
-    assert all(other == sent[0] for other in sent)
+    assert any(frames for frames in native.network.sent.values())
+    assert native.network.sent == numpy.network.sent
 
 
-@pytest.mark.skipif(KERNEL is None, reason="the kernel is an optional part of the build")
 def test_parties_with_and_without_the_kernel_work_together() -> None:
     program = bits_program()
     Three(program, {}, [True, False, True]).load().assert_as_the_oracle(1, request_for(program, 4))
@@ -94,7 +88,7 @@ def test_parties_with_and_without_the_kernel_work_together() -> None:
 @given(random_programs(), st.integers(1, 3))
 def test_random_programs_give_what_the_oracle_gives_whatever_was_in_the_arena(program: Program, rows: int) -> None:
     weights, x = weights_for(program), request_for(program, rows)
-    three = Three(program, weights, BACKENDS[-1], max_rows=3).load()
+    three = Three(program, weights, True, max_rows=3).load()
     for run, byte in ((1, 0xFF), (2, 0x5A)):
         poison(three, byte)
         three.assert_as_the_oracle(run, x)
@@ -216,7 +210,7 @@ def test_a_lost_peer_ends_the_run_and_its_number_is_burnt(native: bool) -> None:
 
 def test_statistics_count_runs_rounds_and_bytes() -> None:
     program = two_rounds_program()
-    three = Three(program, {}, BACKENDS[-1]).load()
+    three = Three(program, {}, True).load()
     for run in (1, 2):
         three.run(run, request_for(program, 3))
     done = three.machines[0].statistics
@@ -226,7 +220,6 @@ def test_statistics_count_runs_rounds_and_bytes() -> None:
     assert done.bytes_sent == sum(len(f) for (a, _), frames in three.network.sent.items() if a == 0 for f in frames)
 
 
-@pytest.mark.skipif(KERNEL is None, reason="the kernel is an optional part of the build")
 def test_erasing_overwrites_the_whole_arena_that_was_used_and_the_keys() -> None:
     program = product_program()
     three = Three(program, weights_for(program), True).load()
@@ -256,7 +249,7 @@ def test_erasing_overwrites_every_array_of_the_numpy_back_end() -> None:
 
 
 def test_what_was_loaded_is_a_copy_that_erasing_does_not_reach_beyond() -> None:
-    machine = Machine(product_program(), 0, Keystreams(secrets_of_three()[0], CONTEXT), 4, BACKENDS[-1])
+    machine = Machine(product_program(), 0, Keystreams(secrets_of_three()[0], CONTEXT), 4, True)
     w = np.ones((4, 3), np.int64)
     machine.load_weights({"w": (w, w)})
     machine.erase()
@@ -280,7 +273,7 @@ def test_no_share_shows_in_the_text_of_a_machine() -> None:
 def test_batch_sizes_are_affine_down_to_the_last_frame() -> None:
     program = bits_program()
     for rows in (1, 4):
-        three = Three(program, {}, BACKENDS[-1]).load()
+        three = Three(program, {}, True).load()
         three.run(1, request_for(program, rows))
         planes, bits = Affine(0, 64 * 2), Affine(0, 10)
         assert len(three.network.sent[0, 1][0]) == (planes + bits).at(rows)

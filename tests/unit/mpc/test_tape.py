@@ -167,7 +167,7 @@ def test_setup_values_whose_size_depends_on_the_rows_are_computed_in_every_run()
 def test_streams_and_frames_to_send_share_their_place_with_nothing() -> None:
     for make in PROGRAMS:
         tape = compile_tape(make(), 1)
-        kept = [span for span in tape.streams.values()]
+        kept = list(tape.streams.values())
         kept += [span for round_ in tape.ahead + tape.online for _, span in round_.sends]
         for rows in (1, 5):
             ends = sorted((offset.at(rows), offset.at(rows) + size.at(rows)) for offset, size in kept)

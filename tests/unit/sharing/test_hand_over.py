@@ -131,6 +131,16 @@ async def test_a_refusal_is_passed_on_with_its_reason_and_ends_the_others(fronts
     assert sent_shares(fronts) == [False] * 3
 
 
+async def test_a_redirect_is_not_followed(fronts: list[Front]) -> None:
+    async def redirect(request: web.Request) -> web.Response:
+        return web.Response(status=307, headers={"Location": f"https://{fronts[0].address}/triveni/v1/elsewhere"})
+
+    fronts[0].answer["shares"] = redirect
+    with pytest.raises(WorkerRefused, match="307"):
+        await run(fronts)
+    assert fronts[0].requests == ["architecture", "shares"]
+
+
 async def test_a_connection_that_breaks_is_not_tried_again(fronts: list[Front]) -> None:
     async def drop(request: web.Request) -> web.Response:
         assert request.transport is not None

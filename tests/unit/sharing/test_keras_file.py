@@ -243,6 +243,21 @@ def test_a_graph_that_is_no_plain_chain_is_refused(feeds: dict[str, list[str]]) 
         read_layers(functional(input_layer(4, name="input"), dense("a", 4), dense("b", 4), dense("c", 4), feeds=feeds))
 
 
+def test_layers_outside_the_chain_are_refused_even_in_a_circle() -> None:
+    layers = [input_layer(4, name="input"), dense("a", 4), dense("b", 4), dense("c", 4)]
+    document = functional(*layers, feeds={"b": ["c"], "c": ["b"]})
+    document["config"]["output_layers"] = ["a", 0, 0]
+    with pytest.raises(UnsupportedLayer, match="does not lead to the output"):
+        read_layers(document)
+
+
+def test_a_layer_that_was_called_for_training_is_refused() -> None:
+    document = functional(input_layer(4), layer("Dropout", "drop", rate=0.5), dense("a", 4))
+    document["config"]["layers"][1]["inbound_nodes"][0]["kwargs"] = {"training": True}
+    with pytest.raises(UnsupportedLayer, match="layer 'drop'"):
+        read_layers(document)
+
+
 @pytest.mark.parametrize(
     "change", [{"input_layers": [["a", 0, 0]]}, {"output_layers": [["a", 0, 0], ["b", 0, 0]]}, {"output_layers": None}]
 )
@@ -404,6 +419,12 @@ def soft_link(file: h5py.File, path: Path) -> None:
     file["layers/dense"] = h5py.SoftLink("/elsewhere")
 
 
+def soft_link_to_a_variable(file: h5py.File, path: Path) -> None:
+    file["elsewhere"] = file["layers/dense/vars/0"]
+    del file["layers/dense/vars/0"]
+    file["layers/dense/vars/0"] = h5py.SoftLink("/elsewhere")
+
+
 def virtual_dataset(file: h5py.File, path: Path) -> None:
     layout = h5py.VirtualLayout((3, 4), "f4")
     layout[:] = h5py.VirtualSource(str(path), "stolen", (3, 4))
@@ -411,7 +432,9 @@ def virtual_dataset(file: h5py.File, path: Path) -> None:
     file["layers/dense/vars"].create_virtual_dataset("0", layout)
 
 
-@pytest.mark.parametrize("trick", [external_dataset, external_link, soft_link, virtual_dataset])
+@pytest.mark.parametrize(
+    "trick", [external_dataset, external_link, soft_link, soft_link_to_a_variable, virtual_dataset]
+)
 def test_weights_that_lead_into_another_file_are_not_followed(read: Read, tmp_path: Path, trick: Any) -> None:
     secret = tmp_path / "secret.h5"
     with h5py.File(secret, "w") as file:

@@ -75,7 +75,7 @@ def test_a_request_larger_than_the_bound_is_taken_when_nothing_else_waits() -> N
     assert reason_of(lambda: held.add(request("c/b"), NO_LIMIT)) is Reason.BUSY
 
 
-@pytest.mark.parametrize(("keys", "rows"), [(["c/x"], 1), (["c/a", "c/x"], 2), (["c/a"], 2), (["c/a", "c/a"], 2)])
+@pytest.mark.parametrize(("keys", "rows"), [(["c/x"], 1), (["c/a", "c/x"], 2), (["c/a"], 2)])
 def test_an_order_for_requests_that_are_not_here_or_have_other_rows_is_refused(keys: list[str], rows: int) -> None:
     held: Admission[str] = Admission()
     held.add(request(), NO_LIMIT)
@@ -182,8 +182,8 @@ def test_at_the_end_everything_is_overwritten_and_whoever_waits_is_named() -> No
 
 
 def test_nothing_secret_is_in_a_representation() -> None:
-    assert "7" not in repr(answer())
-    assert "array" not in repr(request())
+    assert "4242" not in repr(answer(424242))
+    assert "array" not in repr(request()) + repr(answer())
 
 
 ACTIONS = st.lists(
@@ -217,4 +217,3 @@ def test_what_is_held_is_counted_exactly_whatever_happens(actions: list[tuple[st
         elif action == "withdrawn" and key in there and not held.withdrawn(key) and held.find(key, b"body") is None:
             del there[key]
         assert len(held) == len(there)
-    held.require_room(10**6 - sum(r.nbytes for r in there.values())) if len(there) < 3 else None

@@ -22,7 +22,7 @@ from triveni.mpc.program import Program
 PROTOCOLS = ("ABY3",)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class CompileError(Exception):
     """No program came out; `reason` is a sentence for a person."""
 

@@ -22,7 +22,7 @@ ROWS = (2, 3)
 """Batch sizes of the two traces; not 1, which would broadcast."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Untraceable(Exception):
     """TF Encrypted's graph holds something that a program cannot."""
 
