@@ -29,6 +29,14 @@ def describe(load_before: Sequence[float]) -> Mapping[str, Any]:
     }
 
 
+def line(about: Mapping[str, Any]) -> str:
+    """The same in a line, as far as it explains a figure."""
+    kernel = "native kernel" if about["kernel_native"] else "NO NATIVE KERNEL"
+    return (
+        f"{about['cpu']}, {about['cores']} cores, load {about['load_before'][0]} to {about['load_after'][0]}, {kernel}"
+    )
+
+
 def _cpu() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

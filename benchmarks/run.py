@@ -81,10 +81,7 @@ def main() -> None:
         figures = asyncio.run(measure(effort, Path(directory), console))
     about = machine.describe(load_before)
     console.print(report.table(figures, targets=not arguments.quick))
-    console.print(
-        f"{about['cpu']}, {about['cores']} cores, load {about['load_before'][0]} to {about['load_after'][0]}, "
-        f"{'native kernel' if about['kernel_native'] else 'NO NATIVE KERNEL'}"
-    )
+    console.print(machine.line(about))
     report.write(arguments.output, report.document(figures, about, asdict(effort)))
 
 

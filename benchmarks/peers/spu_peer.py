@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import jax.numpy as jnp  # type: ignore[import-not-found]
 import numpy as np
-import spu
-import spu.libspu as libspu
-import spu.utils.frontend as frontend
+import spu  # type: ignore[import-not-found]
+import spu.libspu as libspu  # type: ignore[import-not-found]
+import spu.utils.frontend as frontend  # type: ignore[import-not-found]
 
 SECRET = libspu.Visibility.VIS_SECRET
 BARRIER_S = 120
@@ -36,9 +36,7 @@ def network(x: Any, *weights: Any) -> Any:
 
 def settings() -> Any:
     """As secure as Triveni: three semi-honest parties, a 64-bit ring, 16 fractional bits."""
-    return libspu.RuntimeConfig(
-        protocol=libspu.ProtocolKind.ABY3, field=libspu.FieldType.FM64, fxp_fraction_bits=16
-    )
+    return libspu.RuntimeConfig(protocol=libspu.ProtocolKind.ABY3, field=libspu.FieldType.FM64, fxp_fraction_bits=16)
 
 
 def connect(directory: Path, ports: list[str], rank: int) -> Any:

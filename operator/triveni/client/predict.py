@@ -77,7 +77,7 @@ class AsyncClient:
 
         Args:
             x: real numbers of shape (rows, *input_shape), or input_shape for one row; at most 2^14 in magnitude.
-                Rounded to multiples of 2^-16. Each row counts one against the request quota.
+                Rounded to multiples of 2^-20. Each row counts one against the request quota.
             deadline: seconds for this call.
 
         Returns:

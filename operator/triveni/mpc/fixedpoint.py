@@ -1,4 +1,4 @@
-"""Fixed point in the ring mod 2^64: a real number v is the word round(v * 2^16).
+"""Fixed point in the ring mod 2^64: a real number v is the word round(v * 2^20).
 
 The bounds are where privacy and exactness are proved for TF Encrypted's truncation (|product| <= 2^62, docs/engine.md):
 values beyond them are refused here, when they are encoded, since a worker cannot see that they wrapped.
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FRACTIONAL_BITS = 16
+FRACTIONAL_BITS = 20
 
 SCALE = float(2**FRACTIONAL_BITS)
 
-MAX_MAGNITUDE = float(2**14)
-"""Largest absolute value of an input or a weight: the product of two and a sum over 2^2 of them stay below 2^30."""
+MAX_MAGNITUDE = float(2**10)
+"""Largest absolute value of an input or a weight: the sum of four products of two of them is 2^22, where truncation ends."""
 
 
 @dataclass(eq=False)
@@ -32,7 +32,7 @@ class OutOfRange(ValueError):
 
 
 def encode(values: ArrayLike, what: str) -> NDArray[np.int64]:
-    """Real numbers to words, rounded to the nearest multiple of 2^-16.
+    """Real numbers to words, rounded to the nearest multiple of 2^-20.
 
     Raises:
         OutOfRange: a value is NaN, infinite or larger than `MAX_MAGNITUDE`; `what` names the array.

@@ -143,6 +143,7 @@ class Front:
                 await self._quiet.wait()
         except TimeoutError:
             self._log.warning("answers were not read in time", requests=self._active)
+        self._server_side.pre_shutdown()  # connections that wait for a next request end now
         await self._server_side.shutdown(timeout=DRAIN_MOST_S)
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:

@@ -43,7 +43,7 @@ class Run:
     def __iter__(self) -> Iterator[str]:
         """Lines as they come."""
         assert self._process.stdout
-        for line in self._process.stdout:
+        for line in () if self._process.stdout.closed else self._process.stdout:
             self.lines.append(line.rstrip())
             yield line.rstrip()
 
@@ -61,6 +61,8 @@ class Run:
         """Read to the end: the exit code."""
         for _ in self:
             pass
+        assert self._process.stdout
+        self._process.stdout.close()
         return self._process.wait(SECONDS)
 
     def kill(self) -> None:

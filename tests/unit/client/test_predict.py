@@ -563,7 +563,7 @@ async def test_an_answer_to_something_else_is_not_used(
         ([[1, 2, 3], [1, 2]], "not rectangular"),
         (np.array([[0, 0, 0], [0, np.nan, 0]]), r"input\[1, 1\] is NaN"),
         (np.array([[[0, 0, 0], [0, 0, -np.inf]]]), r"input\[0, 1, 2\] is infinite"),
-        (np.full((2, 3), 98765.0), r"input\[0, 0\] is too large: finite numbers of at most 16384"),
+        (np.full((2, 3), 98765.0), r"input\[0, 0\] is too large: finite numbers of at most 1024"),
     ],
 )
 async def test_a_wrong_input_is_explained_and_nothing_is_sent(

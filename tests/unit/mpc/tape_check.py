@@ -89,4 +89,4 @@ def _planes_are_good(name: str, kind: int, dims: Sequence[int], extra: int, reco
         if kind != BIT or extra != -(-count // 8):
             return False
         runs = [(record[4], rows * count, 1), (record[5], rows * extra, 1)]
-    return all(0 <= at and at % size == 0 and at + n * size <= arena for at, n, size in runs)
+    return all(at >= 0 and at % size == 0 and at + n * size <= arena for at, n, size in runs)

@@ -1,6 +1,7 @@
 """The HTTPS front over real TLS, with a pretended worker behind it."""
 
 import asyncio
+import io
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -291,7 +292,7 @@ async def test_what_the_desk_refuses_is_told_with_its_reason(served: Served) -> 
 
 async def test_a_client_that_goes_away_does_not_wait_any_more(served: Served) -> None:
     waiting = asyncio.Event()
-    served.host.desk.act = lambda: waiting.wait()
+    served.host.desk.act = waiting.wait
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(served.infer(*body_of(tensors())), 0.3)
     async with asyncio.timeout(5):
@@ -394,7 +395,9 @@ async def test_weight_shares_are_overwritten_once_they_are_loaded(served: Served
 
 
 async def test_more_weight_shares_than_expected_are_refused(served: Served) -> None:
-    async with served.sharing.put("/triveni/v1/shares", data=bytes(SHARE_BYTES + ARCHITECTURE_BYTES + 1)) as response:
+    async with served.sharing.put(
+        "/triveni/v1/shares", data=io.BytesIO(bytes(SHARE_BYTES + ARCHITECTURE_BYTES + 1))
+    ) as response:
         assert await reason(response) is Reason.TOO_LARGE
 
 
@@ -411,7 +414,7 @@ async def test_a_fault_of_the_worker_is_no_text_for_a_client_and_no_data_in_the_
 
 async def test_answers_that_are_being_sent_leave_before_the_front_stops(served: Served) -> None:
     waiting = asyncio.Event()
-    served.host.desk.act = lambda: waiting.wait()
+    served.host.desk.act = waiting.wait
     asking = asyncio.create_task(served.infer(*body_of(tensors())))
     async with asyncio.timeout(5):
         while not served.host.desk.asked:  # noqa: ASYNC110 (the server's side of it gives no event)

@@ -41,7 +41,7 @@ def test_an_exception_is_told_by_type_and_place_and_never_by_its_text(stream: io
     try:
         raise ValueError(SECRET)
     except ValueError as error:
-        log.error("failed", error, what="the engine")
+        log.error("failed", error=error, what="the engine")
     (line,) = lines(stream)
     assert line["exception"] == "ValueError"
     assert line["at"][-1].startswith("test_log.py:")

@@ -35,7 +35,7 @@ class CompileError(Exception):
 def _compiler() -> str:
     """Names everything but the architecture that a program's bytes depend on."""
     mpc = Path(__file__).parents[1]
-    sources = [mpc / f"{name}.py" for name in ("affine", "lowering", "ops", "passes", "program")]
+    sources = [mpc / f"{name}.py" for name in ("affine", "fixedpoint", "lowering", "ops", "passes", "program")]
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in [*sources, *sorted((mpc / "compile").glob("*.py"))]))
     versions = {name: _version(name) for name in ("tensorflow", "tf-encrypted")}
     parts = [f"{name} {version}" for name, version in versions.items()]

@@ -8,6 +8,7 @@ that no bit travels twice. The shims at the top let 0.9.1, written for TensorFlo
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import types
@@ -34,6 +35,9 @@ import tf_encrypted.operations.secure_random.secure_random as secure_random
 import tf_encrypted.protocol.protocol as tfe_protocol
 from tf_encrypted.protocol.aby3.aby3 import ABY3PrivateTensor, ShareType
 from tf_encrypted.tensor import factories
+from tf_encrypted.tensor.fixed import fixed64_heuristic
+
+from triveni.mpc.fixedpoint import FRACTIONAL_BITS
 
 v1 = tf.compat.v1
 
@@ -164,6 +168,13 @@ def traced_protocol() -> tuple[TracedABY3, DrawRecorder]:
     recorder = DrawRecorder()
     secure_random.secure_random_module = recorder
     tfe.set_config(tfe.RemoteConfig(OrderedDict((f"server{party}", f"party{party}:1") for party in range(3))))
-    protocol = TracedABY3()
+    protocol = TracedABY3(fixedpoint_config=_precision())
     tfe.set_protocol(protocol)
     return protocol, recorder
+
+
+def _precision() -> Any:
+    """Its 64-bit configuration, whose truncation works for any number of fractional bits, with ours."""
+    precision = copy.copy(fixed64_heuristic)
+    precision.precision_fractional = FRACTIONAL_BITS
+    return precision
