@@ -41,13 +41,16 @@ def missed(figures: Mapping[str, float]) -> Iterator[str]:
 
 
 def document(
-    figures: Mapping[str, float], machine: Mapping[str, Any], settings: Mapping[str, Any]
+    figures: Mapping[str, float], machine: Mapping[str, Any], settings: Mapping[str, Any], *, targets: bool = True
 ) -> Mapping[str, Any]:
-    """What is written."""
-    return {
-        "figures": {name: round(figures[name], 4) for name in FIGURES},
+    """What is written; without `targets`, nothing is judged."""
+    judged = {
         "targets": {name: {"value": t.value, "at_least": t.at_least} for name, t in TARGETS.items()},
         "missed": list(missed(figures)),
+    }
+    return {
+        "figures": {name: round(figures[name], 5) for name in FIGURES},
+        **(judged if targets else {}),
         "machine": machine,
         "settings": settings,
     }

@@ -82,7 +82,7 @@ def main() -> None:
     about = machine.describe(load_before)
     console.print(report.table(figures, targets=not arguments.quick))
     console.print(machine.line(about))
-    report.write(arguments.output, report.document(figures, about, asdict(effort)))
+    report.write(arguments.output, report.document(figures, about, asdict(effort), targets=not arguments.quick))
 
 
 if __name__ == "__main__":

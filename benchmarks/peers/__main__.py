@@ -86,8 +86,10 @@ def other(system: System, directory: Path) -> Result:
     python = environment.python_of(system)
     script = Path(__file__).with_name(system.script)
     addresses = map(str, ports.choose(None).peer)
-    said = environment.run([str(python), str(script), str(directory), *addresses], RUN_S)
-    measured = json.loads(said.strip().splitlines()[-1])
+    written = directory / "measured.json"
+    written.unlink(missing_ok=True)
+    environment.run([str(python), str(script), str(directory), *addresses], RUN_S)
+    measured = json.loads(written.read_text())
     medians = {int(rows): statistics.median(times) for rows, times in measured["milliseconds"].items()}
     return Result(system.name, system.setting, medians, measured["difference"])
 

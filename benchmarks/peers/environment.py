@@ -62,8 +62,8 @@ def _uv(arguments: Sequence[str]) -> None:
     run(command, INSTALL_S)
 
 
-def run(command: Sequence[str], seconds: float) -> str:
-    """The standard output of a command; Unavailable if it fails or takes longer."""
+def run(command: Sequence[str], seconds: float) -> None:
+    """Run a command to its end; Unavailable if it fails or takes longer."""
     what = " ".join(Path(word).name if word.startswith("/") else word for word in command)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
@@ -73,4 +73,3 @@ def run(command: Sequence[str], seconds: float) -> str:
         raise Unavailable(what, f"no result within {seconds:.0f} s") from None
     if done.returncode:
         raise Unavailable(what, "\n".join(done.stderr.strip().splitlines()[-6:]) or f"exit code {done.returncode}")
-    return done.stdout

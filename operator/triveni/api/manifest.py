@@ -131,7 +131,8 @@ def _documents(path: Path, text: bytes) -> list[Document]:
     try:
         for event in yaml.parse(text, _Loader):
             if isinstance(event, yaml.AliasEvent):  # a few lines of them can stand for gigabytes
-                raise yaml.MarkedYAMLError(problem=f"the alias *{event.anchor}", problem_mark=event.start_mark)
+                mark: Any = event.start_mark  # the C parser has a type of its own for it
+                raise yaml.MarkedYAMLError(problem=f"the alias *{event.anchor}", problem_mark=mark)
         documents = [d for d in yaml.load_all(text, _Loader) if d is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark

@@ -16,7 +16,7 @@ def main() -> None:
 
         app()
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted.\n")
+        sys.stderr.write("triveni: interrupted\n")
         sys.exit(INTERRUPTED)
 
 

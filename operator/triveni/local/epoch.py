@@ -51,7 +51,8 @@ class Commands:
 class EpochEnd:
     """How an epoch ended.
 
-    `served` requests of it are known to be answered; `shared` is False if no share of the model was handed over.
+    `served` requests of it are known to be answered; `shared` is False if no share of the model was handed over, and
+    `reached_serving` is False if clients could never ask.
     """
 
     cause: Cause
@@ -59,6 +60,7 @@ class EpochEnd:
     reports: tuple[WorkerReport | None, ...]
     served: int
     shared: bool
+    reached_serving: bool
     last_status: tuple[Mapping[str, Any] | None, ...]
 
 
@@ -113,7 +115,7 @@ class Epoch:
         cause, detail, reports = self._ended(workers, sharing, first, stop.is_set())
         released = [report.counts.answered for report in reports if report]
         self._tell_served(served_before, max(watch.answered_by_all(), min(released, default=0)))
-        return EpochEnd(cause, detail, reports, self._served, self._shared, tuple(watch.status))
+        return EpochEnd(cause, detail, reports, self._served, self._shared, self._step is None, tuple(watch.status))
 
     async def _serve(
         self, workers: Sequence[Process], sharing: Process, watch: Watch, stop: asyncio.Event, before: int

@@ -32,6 +32,9 @@ from triveni.local.processes import Guard, Process, Processes
 MAX_BARREN_EPOCHS = 10
 """Epochs in a row without a single answer, after which the runner gives up."""
 
+MAX_UNSERVED_EPOCHS = 4
+"""The same for epochs that did not even come to serve."""
+
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.25, 8.0
 """Seconds from one barren epoch to the next; doubled each time."""
 
@@ -63,13 +66,14 @@ class NotRecovered(RunFailed):
 
 @dataclass(eq=False)
 class NoProgress(RunFailed):
-    """Several epochs in a row ended without an answer."""
+    """Several epochs in a row ended without an answer (`what`: or without serving at all), the last of them `why`."""
 
     epochs: int
+    what: str
     why: str
 
     def __str__(self) -> str:
-        return f"{self.epochs} epochs in a row ended without an answer, the last because {self.why}; see with --verbose"
+        return f"gave up after {self.epochs} epochs without {self.what}; --verbose shows more. The last: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,8 @@ class LocalRun:
         companions: _Companions,
         began: float,
     ) -> Summary:
-        ledger, served, ended, barren = Ledger(setting.secure_model.spec.request_quota), 0, [], 0
+        ledger, served, ended = Ledger(setting.secure_model.spec.request_quota), 0, list[EpochEnded]()
+        barren = unserved = 0
         while True:
             ledger = ledger.start()
             assert ledger.open
@@ -179,7 +184,9 @@ class LocalRun:
             ended.append(EpochEnded(ledger.ended[-1], end.reports, _why(end)))
             self._tell(ended[-1])
             barren = 0 if ledger.ended[-1].rows else barren + 1
-            pause = next_epoch(ledger, end, barren, setting.secure_model.spec.recovery, self._stop.is_set())
+            unserved = 0 if end.reached_serving else unserved + 1
+            recovery = setting.secure_model.spec.recovery
+            pause = next_epoch(ledger, end, barren, unserved, recovery, stopped=self._stop.is_set())
             if pause is None:
                 return Summary(ledger, served, tuple(ended), time.monotonic() - began, end.last_status)
             self._tell(Retrying(pause))
@@ -188,13 +195,16 @@ class LocalRun:
                 return Summary(ledger, served, tuple(ended), time.monotonic() - began, end.last_status)
 
 
-def next_epoch(ledger: Ledger, end: EpochEnd, barren: int, recovery: str, stopped: bool) -> float | None:
+def next_epoch(
+    ledger: Ledger, end: EpochEnd, barren: int, unserved: int, recovery: str, *, stopped: bool
+) -> float | None:
     """Seconds until the next epoch begins, None if the run is finished.
 
     Args:
         ledger: with the ended epoch charged.
         end: how it ended.
         barren: epochs in a row, up to this one, that were charged nothing.
+        unserved: epochs in a row, up to this one, that did not come to serve.
         recovery: `spec.recovery`.
         stopped: whether the run was asked to stop.
 
@@ -209,8 +219,10 @@ def next_epoch(ledger: Ledger, end: EpochEnd, barren: int, recovery: str, stoppe
         return None
     if recovery == "Never":
         raise NotRecovered(_why(end), ledger)
+    if unserved >= MAX_UNSERVED_EPOCHS:
+        raise NoProgress(unserved, "serving", _why(end))
     if barren >= MAX_BARREN_EPOCHS:
-        raise NoProgress(barren, _why(end))
+        raise NoProgress(barren, "an answer", _why(end))
     return 0.0 if not barren else float(min(FIRST_BACKOFF * 2 ** (barren - 1), LONGEST_BACKOFF))
 
 

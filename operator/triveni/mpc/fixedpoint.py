@@ -16,7 +16,7 @@ FRACTIONAL_BITS = 20
 SCALE = float(2**FRACTIONAL_BITS)
 
 MAX_MAGNITUDE = float(2**10)
-"""Largest absolute value of an input or a weight: the sum of four products of two of them is 2^22, where truncation ends."""
+"""Largest absolute value of an input or a weight: four products of two of them add up to 2^22, truncation's bound."""
 
 
 @dataclass(eq=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from triveni.mpc.affine import Affine, product
-from triveni.mpc.arena import Life
 from triveni.mpc.assembler import Assembler
 from triveni.mpc.ops import ELEMENTWISE
 from triveni.mpc.program import ITEM_BYTES, Dtype, Node, Program, Shape
@@ -156,7 +155,7 @@ class Operations:
 
     def _walkable(self, node: Node, view: View) -> bool:
         """Whether every reader can walk the view as it is, with neighbours along its last axis."""
-        if view.dims != node.shape or self.asm.life is Life.EPOCH or node in self._answer:
+        if view.dims != node.shape or node in self._answer:
             return False
         last = next((s for d, s in zip(reversed(view.dims), reversed(view.steps), strict=True) if d != ONE), ONE)
         readers = self._readers.get(node, [])

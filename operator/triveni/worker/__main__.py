@@ -9,6 +9,7 @@ import sys
 # A signal that comes while the rest is being loaded is kept until there is someone to handle it.
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the ring has no use for it, and its threads cost memory
+os.environ["SSL_CERT_FILE"] = os.devnull  # aiohttp would load all public authorities; a worker trusts none of them
 
 import argparse  # noqa: E402
 import asyncio  # noqa: E402

@@ -113,7 +113,7 @@ def test_ctrl_c_leaves_nothing_running_and_no_file(triveni_run: StartRun, tmp_pa
     run.read_to(moment)
     run.send(signal.SIGINT)
     assert run.end() == 130
-    assert run.lines[-1] == "triveni: interrupted by SIGINT; everything is stopped and removed"
+    assert run.lines[-1].startswith("triveni: interrupted")
     assert not any("Traceback" in line for line in run.lines)
     assert run.left() == []
     assert not path.exists()

@@ -192,7 +192,10 @@ def test_what_a_companion_started_itself_ends_with_it(make_plan: MakePlan, tmp_p
 
 
 def end(cause: Cause, detail: str = "") -> EpochEnd:
-    return EpochEnd(cause, detail, (None, None, None), 0, True, (None, None, None))
+    return EpochEnd(cause, detail, (None, None, None), 0, True, True, (None, None, None))
+
+
+LOST = end(Cause.WORKER_LOST, "worker 1: no")
 
 
 def ledger(quota: int, charged: int) -> Ledger:
@@ -201,24 +204,32 @@ def ledger(quota: int, charged: int) -> Ledger:
 
 
 def test_the_pause_grows_with_each_epoch_without_an_answer() -> None:
-    lost = end(Cause.WORKER_LOST)
-    pauses = [next_epoch(ledger(3, 0), lost, barren, "Reshare", False) for barren in range(10)]
+    pauses = [next_epoch(ledger(3, 0), LOST, barren, 0, "Reshare", stopped=False) for barren in range(10)]
     assert pauses == [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0]
 
 
 def test_ten_epochs_without_an_answer_are_enough() -> None:
-    with pytest.raises(NoProgress, match="10 epochs in a row ended without an answer, the last because a worker ended"):
-        next_epoch(ledger(3, 0), end(Cause.WORKER_LOST, "worker 1: no"), 10, "Reshare", False)
+    with pytest.raises(NoProgress) as caught:
+        next_epoch(ledger(3, 0), LOST, 10, 0, "Reshare", stopped=False)
+    assert str(caught.value) == (
+        "gave up after 10 epochs without an answer; --verbose shows more. The last: a worker ended: worker 1: no"
+    )
+
+
+def test_four_epochs_that_never_came_to_serve_are_enough() -> None:
+    assert next_epoch(ledger(3, 0), LOST, 3, 3, "Reshare", stopped=False) == 1.0
+    with pytest.raises(NoProgress, match="gave up after 4 epochs without serving"):
+        next_epoch(ledger(3, 0), LOST, 4, 4, "Reshare", stopped=False)
 
 
 @pytest.mark.parametrize("cause", list(Cause))
 def test_nothing_follows_when_the_run_was_stopped(cause: Cause) -> None:
-    assert next_epoch(ledger(3, 0), end(cause), 10, "Never", True) is None
+    assert next_epoch(ledger(3, 0), end(cause), 10, 10, "Never", stopped=True) is None
 
 
 @pytest.mark.parametrize("cause", [Cause.QUOTA, Cause.WORKER_LOST, Cause.SHARING_FAILED])
 def test_nothing_follows_when_the_quota_is_reached(cause: Cause) -> None:
-    assert next_epoch(ledger(3, 3), end(cause), 10, "Never", False) is None
+    assert next_epoch(ledger(3, 3), end(cause), 10, 10, "Never", stopped=False) is None
 
 
 def test_the_digest_of_a_model_in_the_manifest_is_checked(make_plan: MakePlan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -231,9 +232,11 @@ class _Random:
         return op("sum", self.party(node), [node], dims, "i8", axes=axes, keep=keep)
 
     def matmul(self, node: Node) -> Node | None:
-        rights = [n for n in self.nodes if n.dtype == "i8" and len(n.shape) >= 2 and n.shape[-2] == node.shape[-1]]
-        rights = [n for n in rights if not any(d.per_row for d in n.shape[-2:])] if node.shape else []
-        if node.dtype != "i8" or len(node.shape) < 2 or not rights:
+        if node.dtype != "i8" or len(node.shape) < 2:
+            return None
+        rights = [n for n in self.nodes if n.dtype == "i8" and len(n.shape) >= 2]
+        rights = [n for n in rights if n.shape[-2] == node.shape[-1] and not any(d.per_row for d in n.shape[-2:])]
+        if not rights:
             return None
         right = self.one(rights)
         batch, other = node.shape[:-2], right.shape[:-2]
@@ -272,8 +275,23 @@ class _Random:
         return op("bitunslice", self.party(node), [node], (node.shape[1], count), "b1")
 
 
+@dataclass(frozen=True)
+class RandomProgram:
+    """A program that hypothesis made; its text is short, since a node shows all that it is made of."""
+
+    program: Program
+
+    def __repr__(self) -> str:
+        number = {node: n for n, node in enumerate(self.program.nodes)}
+        return "\n".join(
+            f"{n}: {node.op} {node.dtype} {list(map(str, node.shape))} of {[number[i] for i in node.inputs]} at"
+            f" {node.party} {dict(node.attrs)}"
+            for node, n in number.items()
+        )
+
+
 @st.composite
-def random_programs(draw: st.DrawFn) -> Program:
+def random_programs(draw: st.DrawFn) -> RandomProgram:
     """Programs of up to 30 operations of all kinds; party p's answer is the sum of all that it computes last."""
     random = _Random(draw)
     for _ in range(draw(st.integers(5, 30))):
@@ -293,4 +311,4 @@ def random_programs(draw: st.DrawFn) -> Program:
                     total = op("add", p, [op("mul", p, [total, const(3)]), small])
             pair.append(op("add", p, [given(p, "x", c, (ROWS, 3, 4, 2)), total], (ROWS, 3, 4, 2)))
         outputs.append(pair)
-    return program(outputs, (3, 4, 2), (3, 4, 2), w=(4, 2))
+    return RandomProgram(program(outputs, (3, 4, 2), (3, 4, 2), w=(4, 2)))

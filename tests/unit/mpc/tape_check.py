@@ -72,7 +72,7 @@ def _rows_are_dense(axes: Sequence[Sequence[int]]) -> bool:
     if len(axes) < 3:
         return False
     m, k, n = axes[-3:]
-    return n[1] == k[2] == n[3] == 1 and k[1] == n[2] == m[3] == 0
+    return all(step == 1 for step in (n[1], k[2], n[3])) and not any((k[1], n[2], m[3]))
 
 
 def _planes_are_good(name: str, kind: int, dims: Sequence[int], extra: int, record: Sequence[int], arena: int) -> bool:

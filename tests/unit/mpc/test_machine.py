@@ -10,7 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.mpc.machine_network import CONTEXT, Network, Three, at_the_same_time, secrets_of_three
-from tests.unit.mpc.machine_programs import bits_program, product_program, random_programs, two_rounds_program
+from tests.unit.mpc.machine_programs import (
+    RandomProgram,
+    bits_program,
+    product_program,
+    random_programs,
+    two_rounds_program,
+)
 from triveni.mpc import machine as machine_module
 from triveni.mpc.affine import Affine
 from triveni.mpc.machine import Machine, NoKernel, NotPrepared, NoWeights, PeerLost, WrongRequest, WrongWeights
@@ -86,7 +92,8 @@ def test_parties_with_and_without_the_kernel_work_together() -> None:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_programs(), st.integers(1, 3))
-def test_random_programs_give_what_the_oracle_gives_whatever_was_in_the_arena(program: Program, rows: int) -> None:
+def test_random_programs_give_what_the_oracle_gives_whatever_was_in_the_arena(made: RandomProgram, rows: int) -> None:
+    program = made.program
     weights, x = weights_for(program), request_for(program, rows)
     three = Three(program, weights, True, max_rows=3).load()
     for run, byte in ((1, 0xFF), (2, 0x5A)):

@@ -142,6 +142,21 @@ def test_every_second_plane_is_read_where_it_lies() -> None:
     assert [int(code) for code in tape.fixed[:, 0]] == [CODES["xor"]]
 
 
+def test_a_value_whose_neighbours_lie_apart_is_copied_once_and_not_walked_by_every_reader() -> None:
+    x = input_node(0, "x", 0, (ROWS, 4, 6))
+    turned = op("transpose", 0, [x], (ROWS, 6, 4), perm=[0, 2, 1])
+    tape = compile_tape(of_party_0(op("add", 0, [op("mul", 0, [turned, turned]), turned])), 0)
+    assert [int(code) for code in tape.fixed[:, 0]] == [CODES["copy"], CODES["mul"], CODES["add"]]
+
+
+def test_an_answer_is_one_piece_even_if_others_can_read_it_as_it_lies() -> None:
+    x = input_node(0, "x", 0, (ROWS, 4))
+    cut = op("slice", 0, [x], (ROWS, 2), start=[0, 1], stop=[None, 3], step=[1, 1], drop=[])
+    tape = compile_tape(of_party_0(cut, op("add", 0, [cut, const(1)])), 0)
+    assert codes(tape, "copy") == 1
+    assert tape.outputs[0][1] == ROWS * 16
+
+
 def of_party_0(node: Node, *others: Node) -> Program:
     x = input_node(1, "x", 1, (ROWS, 1)), input_node(2, "x", 2, (ROWS, 1))
     return program([(node, others[0] if others else node), (x[0], x[0]), (x[1], x[1])], (1,), (1,))

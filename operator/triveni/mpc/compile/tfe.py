@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # which is not installed: TensorFlow then loads no Keras at all
 
 import tensorflow as tf
 import tensorflow.python.ops.while_v2 as while_v2
@@ -26,7 +27,7 @@ if not hasattr(while_v2, "glob_stateful_parallelism"):
     while_v2.glob_stateful_parallelism = False  # imported by name, used by loops that we never build
 if not hasattr(tf, "Dimension"):
     tf.Dimension = tf.compat.v1.Dimension
-# Parts of it that nothing here uses: the converter of frozen graphs needs tf2onnx, the layers load all of Keras (1 s).
+# Parts of it that nothing here uses: the converter of frozen graphs needs tf2onnx, the layers load all of Keras.
 for unused in ("convert", "keras"):
     sys.modules.setdefault(f"tf_encrypted.{unused}", types.ModuleType(f"tf_encrypted.{unused}"))
 

@@ -1,0 +1,113 @@
+"""The benchmarks measure what they say, and all of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.example import DIGITS, Example, WrongAnswer
+from benchmarks.figures import FIGURES, TARGETS, Target
+from benchmarks.floor import rounds
+from benchmarks.report import missed
+from triveni.mpc.affine import ROWS
+from triveni.mpc.program import PARTIES, Draw, Input, Node, Program
+from triveni.mpc.schedule import Schedule
+
+QUICK_S = 240
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `python -m benchmarks.run --quick` writes."""
+    output = tmp_path_factory.mktemp("bench") / "made" / "bench.json"
+    command = [sys.executable, "-m", "benchmarks.run", "--quick", "--output", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=QUICK_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    document: dict[str, Any] = json.loads(output.read_text())
+    document["said"] = done.stdout
+    return document
+
+
+@pytest.fixture(scope="module")
+def example() -> Example:
+    return Example.read()
+
+
+def test_a_quick_run_measures_every_figure(quick: dict[str, Any]) -> None:
+    figures = quick["figures"]
+    assert list(figures) == list(FIGURES)
+    assert {name: value for name, value in figures.items() if not value > 0} == {}
+    assert set(TARGETS) < set(FIGURES)
+
+
+def test_a_quick_run_shows_every_figure_and_judges_none(quick: dict[str, Any]) -> None:
+    shown = {line.split()[0] for line in quick["said"].splitlines() if line.strip()}
+    assert set(FIGURES) <= shown
+    assert "missed" not in quick
+
+
+def test_figures_that_are_counted_meet_their_targets_however_quick_the_run(quick: dict[str, Any]) -> None:
+    figures = quick["figures"]
+    for name in ("rounds_b1", "megabytes_b1", "megabytes_b1_online"):
+        assert TARGETS[name].met(figures[name]), name
+    # One is the workers' own count of what they sent, the other is the program's.
+    assert figures["megabytes_b1_online"] < figures["megabytes_b1"]
+
+
+def test_a_run_says_on_which_machine_and_under_what_load(quick: dict[str, Any]) -> None:
+    machine = quick["machine"]
+    assert machine["cores"] >= 1
+    assert isinstance(machine["kernel_native"], bool)
+    assert len(machine["load_before"]) == len(machine["load_after"]) == 3
+
+
+def test_the_plain_answers_are_right_on_97_of_100_digits(example: Example) -> None:
+    with np.load(DIGITS) as file:
+        assert (example.logits.argmax(axis=1) == file["labels"]).mean() >= 0.97
+
+
+def test_an_answer_for_another_digit_is_noticed(example: Example) -> None:
+    assert example.require([3, 4], example.logits[[3, 4]]) == 0
+    with pytest.raises(WrongAnswer) as error:
+        example.require([3, 4], example.logits[[3, 5]])
+    assert error.value.row == 4
+
+
+def test_an_answer_with_the_right_digit_but_other_logits_is_noticed(example: Example) -> None:
+    with pytest.raises(WrongAnswer):
+        example.require([3], example.logits[[3]] + 0.02)
+
+
+def test_the_floor_sends_exactly_the_bytes_of_the_program() -> None:
+    def draw(index: int, party: int) -> Node:
+        return Node("draw", (), {}, (ROWS,), "i8", party, draw=Draw((0, 1), index))
+
+    x = Node("input", (), {}, (ROWS,), "i8", 0, input=Input("x", 0))
+    first = Node("add", (x, draw(0, 0)), {}, (ROWS,), "i8", 0)
+    second = Node("add", (first, draw(1, 1)), {}, (ROWS,), "i8", 1)
+    third = Node("add", (second, draw(2, 1)), {}, (ROWS,), "i8", 2)
+    program = Program("ABY3", "", (), (), {}, tuple((node, node) for node in (first, second, third)))
+    schedule = Schedule(program)
+    cost = schedule.cost()
+    parties = [schedule.party(party) for party in PARTIES]
+    online = [rounds(party, 5, ahead=False) for party in parties]
+    whole = [rounds(party, 5, ahead=True) for party in parties]
+    sent = [sum(sum(r.sends.values()) for part in plan for r in part) for plan in (online, whole)]
+    received = [sum(sum(r.receives.values()) for part in plan for r in part) for plan in (online, whole)]
+    assert sent == received == [cost.online_bytes.at(5), cost.online_bytes.at(5) + cost.ahead_bytes.at(5)]
+    assert cost.ahead_bytes.at(5) > 0
+
+
+def test_a_target_is_missed_on_the_wrong_side_only() -> None:
+    assert Target(8).met(8)
+    assert not Target(8).met(8.1)
+    assert Target(350, at_least=True).met(350)
+    assert not Target(350, at_least=True).met(349)
+    just_met = {name: target.value for name, target in TARGETS.items()}
+    assert list(missed(just_met)) == []
+    assert list(missed(just_met | {"engine_b1_ms": 9.0})) == ["engine_b1_ms is 9, target <= 8"]
