@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few repeats, to see that it works; no targets")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="%(default)s")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing stays behind
     effort = QUICK if arguments.quick else Effort()
     console = Console(highlight=False, width=max(Console().width, WIDTH))
     load_before = machine.load()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import statistics
 import tempfile
 from collections.abc import Mapping
@@ -116,6 +117,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench-peers.json", help="%(default)s")
     parser.add_argument("--remove", action="store_true", help="remove the environments afterwards (some gigabytes)")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing stays behind
     console = Console(highlight=False, width=max(Console().width, 150))
     example, load_before = Example.read(), machine.load()
     missing: dict[str, str] = {}

@@ -35,8 +35,8 @@ def network(x: Any, *weights: Any) -> Any:
 
 
 def settings() -> Any:
-    """As secure as Triveni: three semi-honest parties, a 64-bit ring, 16 fractional bits."""
-    return libspu.RuntimeConfig(protocol=libspu.ProtocolKind.ABY3, field=libspu.FieldType.FM64, fxp_fraction_bits=16)
+    """Triveni's setting: three semi-honest parties and a 64-bit ring. The fixed point is SPU's own for it (18 bits)."""
+    return libspu.RuntimeConfig(protocol=libspu.ProtocolKind.ABY3, field=libspu.FieldType.FM64)
 
 
 def connect(directory: Path, ports: list[str], rank: int) -> Any:

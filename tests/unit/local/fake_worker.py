@@ -53,10 +53,13 @@ async def serve(config: dict[str, Any], end: str, answers: int) -> str:
         return web.json_response(state)
 
     async def known() -> None:
-        """Wait until the runner has the newest status: it has asked once more after it was told."""
+        """Wait until the runner has the newest status: it has asked once more after it was told, or asks no more."""
         while told[state["state"], state["answered"]] < 2 and not terminated.is_set():
             asked.clear()
-            await asyncio.wait([asyncio.ensure_future(asked.wait())], timeout=0.1)
+            try:
+                await asyncio.wait_for(asked.wait(), 0.5 if sum(told.values()) else 10)
+            except TimeoutError:
+                return
 
     app = web.Application()
     app.router.add_get("/triveni/v1/status", status)

@@ -1,0 +1,274 @@
+"""The example, served by real processes on loopback: three workers, a sharing job, certificates for whoever asks.
+
+Everything is synchronous; clients of the tests may be what they like. No process outlives its `with`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from triveni.api.inference import Reason, read_error
+from triveni.client import Connection
+from triveni.identity.authority import Authority
+from triveni.identity.credentials import Credentials
+from triveni.identity.names import Identity
+from triveni.identity.tls import client_context
+from triveni.local import ports
+
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "examples" / "mnist" / "model.keras"
+
+NAMESPACE, UID, NAME, EPOCH = "default", "uid", "mnist", 1
+
+INFER = f"/v2/models/{NAME}/infer"
+
+TIMEOUT_S = 60.0
+"""For anything that has no shorter limit of its own; a first compilation takes most of it on a busy machine."""
+
+WORKER = ("-m", "triveni.worker")
+SHARING = ("-m", "triveni.sharing")
+
+
+def wait_until(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> None:
+    """Wait for a condition, or fail."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s"
+        time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a worker answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def refusal(self) -> tuple[int, Reason | None, str]:
+        """Status, reason and sentence."""
+        return (self.status, *read_error(self.body))
+
+
+class Worker:
+    """One worker process, and what it leaves."""
+
+    def __init__(self, process: subprocess.Popen[bytes], report: Path, log: Path) -> None:
+        self.process = process
+        self.report_file = report
+        self.log_file = log
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def ended(self, timeout_s: float = TIMEOUT_S) -> int:
+        """Its exit code."""
+        return self.process.wait(timeout_s)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return json.loads(self.report_file.read_text())
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The whole lines of its log so far; each has to be JSON."""
+        lines = self.log_file.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+@dataclass(frozen=True)
+class SharingJob:
+    """A sharing job that has ended. `log` is all that it printed."""
+
+    code: int
+    report: Mapping[str, Any]
+    log: str
+
+
+class Cluster:
+    """Three workers of one epoch, and whoever talks to them.
+
+    Args:
+        directory: for everything that is written.
+        programs: cache of compiled programs.
+        grant: rows; None for no limit.
+        worker: how a worker is started, with what follows the interpreter; `{party}` stands for its number.
+        sharing: the same for the sharing job.
+        config: fields of the workers' configuration.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        programs: Path,
+        grant: int | None = None,
+        *,
+        worker: Sequence[str] = WORKER,
+        sharing: Sequence[str] = SHARING,
+        **config: Any,
+    ) -> None:
+        self.directory = directory
+        self.authority = Authority.create(NAMESPACE, UID)
+        self._ports = ports.choose(None)
+        self._worker, self._sharing = worker, sharing
+        self._config = {"grant": grant, "cache": str(programs)} | config
+        self._numbers = itertools.count()
+        self.workers: dict[int, Worker] = {}
+
+    # --- processes ---
+
+    def start(self) -> None:
+        """Start the three workers."""
+        for party in range(3):
+            self.workers[party] = self._start(party)
+
+    def _start(self, party: int) -> Worker:
+        credentials = self.directory / f"credentials-{party}"
+        self.authority.issue(Identity.worker(NAMESPACE, UID, EPOCH, party)).write(credentials)
+        report = self.directory / f"report-{party}.json"
+        config = {
+            "namespace": NAMESPACE,
+            "uid": UID,
+            "name": NAME,
+            "epoch": EPOCH,
+            "party": party,
+            "protocol": "ABY3",
+            "listen": _here(self._ports.front[party]),
+            "peer_listen": _here(self._ports.peer[party]),
+            "peers": {str(peer): _here(self._ports.peer[peer]) for peer in range(3) if peer != party},
+            "credentials": str(credentials),
+            "report": str(report),
+        }
+        path = self.directory / f"worker-{party}.json"
+        path.write_text(json.dumps(config | self._config))
+        command = [sys.executable, *(part.format(party=party) for part in self._worker), "--config", str(path)]
+        log = self.directory / f"worker-{party}.log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, cwd=ROOT)
+        return Worker(process, report, log)
+
+    def start_sharing(self, *options: str, model: Path = MODEL) -> Callable[[], SharingJob]:
+        """Start a sharing job; what is returned waits for its end."""
+        number = next(self._numbers)
+        credentials = self.directory / f"sharing-{number}-credentials"
+        self.credentials(Identity.sharing_job(NAMESPACE, UID, EPOCH)).write(credentials)
+        report, log = (self.directory / f"sharing-{number}.{end}" for end in ("json", "log"))
+        command = [sys.executable, *self._sharing, "--model", str(model), "--credentials", str(credentials)]
+        for port in self._ports.front:
+            command += ["--worker", f"{ports.HOST}:{port}"]
+        command += ["--report", str(report), "--timeout", str(TIMEOUT_S), *options]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT)
+
+        def ended() -> SharingJob:
+            try:
+                code = process.wait(TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+            return SharingJob(code, json.loads(report.read_text()), log.read_text())
+
+        return ended
+
+    def share(self) -> None:
+        """Share the example; the workers serve once this returns."""
+        job = self.start_sharing()()
+        assert job.code == 0, job.log
+
+    def serve(self) -> Self:
+        """Start the workers and share the example."""
+        self.start()
+        self.share()
+        return self
+
+    def ended(self, timeout_s: float = TIMEOUT_S) -> list[int]:
+        """The exit codes of the workers."""
+        return [worker.ended(timeout_s) for worker in self.workers.values()]
+
+    def terminate(self) -> None:
+        """Ask all workers to end, and wait until they have."""
+        for worker in self.workers.values():
+            worker.signal(signal.SIGTERM)
+        assert self.ended() == [0, 0, 0]
+
+    # --- talking to the workers ---
+
+    def credentials(self, identity: Identity) -> Credentials:
+        return self.authority.issue(identity)
+
+    def client_credentials(self, name: str = "alice") -> Credentials:
+        return self.credentials(Identity.of_client(NAMESPACE, UID, name))
+
+    def address(self, party: int) -> tuple[str, int]:
+        """Where clients find a worker."""
+        return ports.HOST, self._ports.front[party]
+
+    def connection(self, credentials: Credentials | None = None, *, name: str = "alice") -> Connection:
+        """What a client needs, with its own certificate."""
+        first, second, third = (f"https://{host}:{port}" for host, port in map(self.address, range(3)))
+        return Connection(NAME, NAMESPACE, UID, (first, second, third), credentials or self.client_credentials(name))
+
+    def ask(
+        self,
+        party: int,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        context: ssl.SSLContext | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Reply:
+        """One HTTPS request on a connection of its own; by a client unless `context` is somebody else's."""
+        context = context or client_context(self.client_credentials())
+        host, port = self.address(party)
+        with closing(http.client.HTTPSConnection(host, port, context=context, timeout=timeout_s)) as connection:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return Reply(response.status, dict(response.headers), response.read())
+
+    def status(self, party: int) -> dict[str, Any]:
+        return self.ask(party, "GET", "/triveni/v1/status").document
+
+    def wait_for_state(self, state: str) -> None:
+        """Wait until all three workers are in a state."""
+        for party in range(3):
+            wait_until(lambda party=party: self._state(party) == state)
+
+    def _state(self, party: int) -> str | None:
+        try:
+            return self.status(party)["state"]
+        except ConnectionRefusedError:
+            return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for worker in self.workers.values():
+            if worker.process.poll() is None:
+                worker.process.kill()
+            worker.process.wait()
+
+
+def _here(port: int) -> dict[str, Any]:
+    return {"host": ports.HOST, "port": port}

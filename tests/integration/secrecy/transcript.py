@@ -1,0 +1,65 @@
+"""What a recording worker writes down of each run: the shares of its input, and every message of its peers.
+
+One file of records, each a fixed header and the bytes that came.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import BinaryIO
+
+HEADER = struct.Struct("<QBBI")
+
+
+class Phase(IntEnum):
+    """When something came: ahead of the request, with it, or in the rounds after it."""
+
+    AHEAD = 0
+    REQUEST = 1
+    ONLINE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What came from `peer` (of a request: the number of the share) in one piece."""
+
+    run: int
+    phase: Phase
+    peer: int
+    data: bytes
+
+
+def write(file: BinaryIO, record: Record) -> None:
+    """Append a record."""
+    file.write(HEADER.pack(record.run, record.phase, record.peer, len(record.data)) + record.data)
+    file.flush()
+
+
+def read(path: Path) -> Iterator[Record]:
+    """The records of a file."""
+    content, start = path.read_bytes(), 0
+    while start < len(content):
+        run, phase, peer, size = HEADER.unpack_from(content, start)
+        start += HEADER.size + size
+        yield Record(run, Phase(phase), peer, content[start - size : start])
+
+
+@dataclass
+class Run:
+    """The transcript of one request at one worker, in the order in which it came."""
+
+    request: list[bytes] = field(default_factory=list)
+    messages: list[bytes] = field(default_factory=list)
+
+
+def runs(path: Path) -> list[Run]:
+    """The runs that had a request, in order; a run that was only prepared is left out."""
+    found: dict[int, Run] = {}
+    for record in read(path):
+        run = found.setdefault(record.run, Run())
+        (run.request if record.phase is Phase.REQUEST else run.messages).append(record.data)
+    return [run for run in found.values() if run.request]
