@@ -6,8 +6,10 @@ A second signal ends the processes at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import FrameType
 
 from triveni.local.events import Summary, Tell
 from triveni.local.runner import LocalRun, Plan
@@ -29,30 +31,48 @@ def run_in_foreground(plan: Plan, tell: Tell) -> Summary:
     """Run to the end.
 
     Raises:
-        Interrupted: a signal came first.
+        Interrupted: a signal came first. Signals are ignored from then on: there is nothing left to interrupt.
         Others: see `LocalRun.run`.
     """
-    return asyncio.run(_run(plan, tell))
-
-
-async def _run(plan: Plan, tell: Tell) -> Summary:
-    loop = asyncio.get_running_loop()
-    run = LocalRun(plan, tell)
-    task = asyncio.create_task(run.run())
-    received: list[signal.Signals] = []
-
-    def on_signal(number: signal.Signals) -> None:
-        if not received:
-            task.cancel()
-        else:
-            run.kill()
-        received.append(number)
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, on_signal, number)
+    received = _Signals()
+    # Not the event loop's own handlers: those are gone before the loop is.
+    before = {number: signal.signal(number, received.on_signal) for number in SIGNALS}
     try:
-        return await task
+        return asyncio.run(_run(plan, tell, received))
     except asyncio.CancelledError:
-        if received:
-            raise Interrupted(received[0]) from None
-        raise
+        raise Interrupted(received.numbers[0]) from None
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN if received.numbers else before[number])
+
+
+@dataclass
+class _Signals:
+    """The signals that came; the first cancels the run, the others make its end quicker."""
+
+    numbers: list[signal.Signals] = field(default_factory=list)
+    run: LocalRun | None = None
+    task: asyncio.Task[Summary] | None = None
+    cancelled: bool = False
+
+    def on_signal(self, number: int, _: FrameType | None) -> None:
+        self.numbers.append(signal.Signals(number))
+        if self.task is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it is over already
+                self.task.get_loop().call_soon_threadsafe(self.act)
+
+    def act(self) -> None:
+        """In the event loop: do what the signals that have come mean."""
+        if not self.numbers or self.task is None or self.run is None:
+            return
+        if not self.cancelled:
+            self.cancelled = self.task.cancel()
+        else:
+            self.run.kill()
+
+
+async def _run(plan: Plan, tell: Tell, received: _Signals) -> Summary:
+    received.run = LocalRun(plan, tell)
+    received.task = asyncio.create_task(received.run.run())
+    received.act()
+    return await received.task

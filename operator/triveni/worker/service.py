@@ -125,7 +125,7 @@ class Service:
             return
         self._log.info("ending", reason=ending.reason.value, message=ending.message)
         self._ending.set_result(ending)
-        for control in self._controls.values():
+        for control in list(self._controls.values()):  # one that turns out to be lost drops out meanwhile
             control.send(["leaving", ending.reason.value])
         if self._loaded is not None:
             self._loaded.engine.stop(ending)

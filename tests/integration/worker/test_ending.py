@@ -1,7 +1,6 @@
 """How real workers end: at every moment, by whatever hand, with a report and without a traceback."""
 
 import asyncio
-import json
 import signal
 import socket
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.worker.conftest import MakeEpoch
-from tests.integration.worker.epoch import Epoch, RefusedRequest, plain, rows_of, stopped
+from tests.integration.worker.epoch import Epoch, RefusedRequest, parts_of, plain, rows_of, stopped
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
@@ -64,8 +63,11 @@ async def test_a_signal_while_the_architecture_is_waited_for(make_epoch: MakeEpo
     await all_terminate(epoch, tmp_path)
 
 
-async def test_a_signal_while_compiling(make_epoch: MakeEpoch, tmp_path: Path) -> None:
-    epoch = await make_epoch(cache=None)
+async def test_a_signal_while_one_compiles_and_the_others_wait_for_its_keys(
+    make_epoch: MakeEpoch, tmp_path: Path
+) -> None:
+    epoch = await make_epoch()
+    epoch.configs[0]["cache"] = None  # it has to compile, for seconds
     await epoch.start()
     await epoch.listening()
     sharing = asyncio.create_task(epoch.put_architecture())
@@ -181,17 +183,19 @@ async def test_a_worker_that_hangs_within_a_run_is_given_up_after_the_timeout(se
     epoch = await serve(run_timeout_s=1.0)
     client = epoch.client()
     await client.predict(rows_of(1))
-    asking = asyncio.create_task(client.predict(rows_of(2)))
+    parts = parts_of("hangs", rows_of(2))
+    asking = [asyncio.create_task(client.ask_one(party, parts[party])) for party in (1, 2)]
+    while [(await client.status(party))["requests_waiting"] for party in (1, 2)] != [1, 1]:
+        pass
     stopped(epoch.workers[1])
+    asking.append(asyncio.create_task(client.ask_one(0, parts[0])))
     others = [epoch.workers[0], epoch.workers[2]]
-    (end,) = await asyncio.gather(asking, return_exceptions=True)
-    if not isinstance(end, Exception):  # it was faster than the signal
-        asking = asyncio.create_task(client.predict(rows_of(3)))
-    codes = [await worker.ended(20) for worker in others]
-    assert codes == [1, 1]
+    assert [await worker.ended(20) for worker in others] == [1, 1]
     assert {worker.report["reason"] for worker in others} == {"PeerLost"}
     assert any("timeout" in worker.report["message"] for worker in others)
-    asking.cancel()
+    assert [(worker.report["admitted"], worker.report["answered"]) for worker in others] == [(2, 1)] * 2
+    for task in asking:
+        task.cancel()
 
 
 async def test_a_single_worker_that_is_asked_to_end_ends_the_epoch(serve: MakeEpoch, tmp_path: Path) -> None:
@@ -267,15 +271,17 @@ async def test_a_configuration_of_no_use_is_told(make_epoch: MakeEpoch) -> None:
     assert not epoch.workers[0].has_report
 
 
-async def test_a_layer_that_cannot_be_compiled_ends_the_epoch_and_says_why(make_epoch: MakeEpoch) -> None:
-    epoch = await make_epoch(compile_timeout_s=0.1, cache=None)
+async def test_a_model_that_cannot_be_compiled_ends_the_epoch_and_says_why(make_epoch: MakeEpoch) -> None:
+    epoch = await make_epoch(compile_timeout_s=0.1)
+    for config in epoch.configs:
+        config["cache"] = None
     await epoch.start()
     await epoch.listening()
     with pytest.raises(RefusedRequest) as caught:
         await epoch.put_architecture()
-    assert "compiled" in caught.value.message or "ended" in caught.value.message
+    assert caught.value.status in (422, 503)
     assert await epoch.ended(20) == [1, 1, 1]
     reports = [worker.report for worker in epoch.workers.values()]
     assert "CompileFailed" in {report["reason"] for report in reports}
+    assert any("no result within" in report["message"] for report in reports)
     assert all(report["receipt"] is None for report in reports)
-    json.dumps(reports)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -130,9 +129,9 @@ class _Random:
         for p in range(3):
             for c in (p, (p + 1) % 3):
                 self.nodes.append(given(p, "x", c, (ROWS, 3, 4, 2)))
-                weight = given(p, "w", c, (4, 2))
-                self.nodes.append(weight)
-                self.setup.add(weight)
+                weights = [given(p, "w", c, (4, 2)), given(p, "v", c, (2, 4))]
+                self.nodes.extend(weights)
+                self.setup.update(weights)
             for index, dtype in enumerate(("i8", "u1", "b1")):
                 self.nodes.append(drawn(p, (p,), index, (ROWS, 3, 4, 2), dtype))
                 self.nodes.append(drawn(p, (p, (p + 1) % 3), index, (ROWS, 3, 4, 2), dtype))
@@ -141,7 +140,7 @@ class _Random:
         return self.draw(st.sampled_from(list(items)))
 
     def grow(self) -> None:
-        first = self.one(self.nodes)
+        first = self.one(self.nodes[-6:] if self.draw(st.booleans()) else self.nodes)
         makers = [self.binary, self.unary, self.cut, self.turn, self.reshape, self.stack, self.pad, self.sum]
         makers += [self.matmul, self.select, self.patches, self.planes, self.bits]
         made = self.one(makers)(first)
@@ -217,7 +216,9 @@ class _Random:
         dims = (*node.shape[:axis], len(others) + 1, *node.shape[axis:])
         return op("stack", self.party(node, *others), [node, *others], dims, axis=axis)
 
-    def pad(self, node: Node) -> Node:
+    def pad(self, node: Node) -> Node | None:
+        if not node.shape:
+            return None
         before = [0 if d.per_row else self.draw(st.integers(0, 2)) for d in node.shape]
         after = [0 if d.per_row else self.draw(st.integers(0, 2)) for d in node.shape]
         dims = [d + b + a for d, b, a in zip(node.shape, before, after, strict=True)]
@@ -275,24 +276,24 @@ class _Random:
         return op("bitunslice", self.party(node), [node], (node.shape[1], count), "b1")
 
 
-@dataclass(frozen=True)
 class RandomProgram:
-    """A program that hypothesis made; its text is short, since a node shows all that it is made of."""
+    """A program that hypothesis made, with a short text: that of a node or a program repeats all that it is made of."""
 
-    program: Program
+    def __init__(self, made: Program) -> None:
+        self.program = made
 
     def __repr__(self) -> str:
         number = {node: n for n, node in enumerate(self.program.nodes)}
         return "\n".join(
-            f"{n}: {node.op} {node.dtype} {list(map(str, node.shape))} of {[number[i] for i in node.inputs]} at"
-            f" {node.party} {dict(node.attrs)}"
+            f"{n}: {node.op} {node.dtype} {list(map(str, node.shape))} at {node.party}, of"
+            f" {[number[i] for i in node.inputs]} {dict(node.attrs) or ''}"
             for node, n in number.items()
         )
 
 
 @st.composite
 def random_programs(draw: st.DrawFn) -> RandomProgram:
-    """Programs of up to 30 operations of all kinds; party p's answer is the sum of all that it computes last."""
+    """Programs of up to 30 operations of all kinds; a party's answer depends on all that it computes last."""
     random = _Random(draw)
     for _ in range(draw(st.integers(5, 30))):
         random.grow()
@@ -300,15 +301,13 @@ def random_programs(draw: st.DrawFn) -> RandomProgram:
     ends = [n for n in random.nodes if n.inputs and n not in used]
     outputs = []
     for p in range(3):
-        pair = []
-        for c in (p, (p + 1) % 3):
-            total = op("sum", p, [given(p, "x", c, (ROWS, 3, 4, 2))], (), "i8", axes=[0, 1, 2, 3], keep=False)
-            for node in ends:
-                if node.party == p or node not in random.setup:
-                    words = node if node.dtype == "i8" else op("cast", p, [node], dtype="i8")
-                    axes = list(range(len(node.shape)))
-                    small = op("sum", p, [words], (), "i8", axes=axes, keep=False) if axes else words
-                    total = op("add", p, [op("mul", p, [total, const(3)]), small])
-            pair.append(op("add", p, [given(p, "x", c, (ROWS, 3, 4, 2)), total], (ROWS, 3, 4, 2)))
-        outputs.append(pair)
-    return RandomProgram(program(outputs, (3, 4, 2), (3, 4, 2), w=(4, 2)))
+        total = const(0)
+        for node in ends:
+            if node.party == p:
+                words = node if node.dtype == "i8" else op("cast", p, [node], dtype="i8")
+                axes = list(range(len(node.shape)))
+                small = op("sum", p, [words], (), "i8", axes=axes, keep=False) if axes else words
+                total = op("add", p, [op("mul", p, [total, const(3)], ()), small], ())
+        components = [given(p, "x", c, (ROWS, 3, 4, 2)) for c in (p, (p + 1) % 3)]
+        outputs.append([op("add", p, [x, total]) for x in components])
+    return RandomProgram(program(outputs, (3, 4, 2), (3, 4, 2), v=(2, 4), w=(4, 2)))

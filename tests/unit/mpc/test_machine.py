@@ -90,7 +90,7 @@ def test_parties_with_and_without_the_kernel_work_together() -> None:
     Three(program, {}, [True, False, True]).load().assert_as_the_oracle(1, request_for(program, 4))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_programs(), st.integers(1, 3))
 def test_random_programs_give_what_the_oracle_gives_whatever_was_in_the_arena(made: RandomProgram, rows: int) -> None:
     program = made.program

@@ -1,0 +1,46 @@
+"""Whether two sets of transcripts look alike: a chi-square test of homogeneity over the bytes of each message.
+
+What a worker receives has the same distribution whatever the input, so the bytes of one message, counted over many
+runs, differ between two inputs by chance only. The statistic has (kinds of bytes - 1) degrees of freedom; `deviation`
+turns it into standard deviations of a normal distribution (Wilson and Hilferty, 1931).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.integration.secrecy.transcript import Run
+
+LEAST_COUNT = 5
+"""Bytes that are expected less often in a sample are counted together, since chi-square does not hold for them."""
+
+
+def deviations(one: Sequence[Run], other: Sequence[Run]) -> list[float]:
+    """The deviation of every message, in the order of the messages."""
+    return [
+        deviation(*(_counts([run.messages[number] for run in runs]) for runs in (one, other)))
+        for number in range(len(one[0].messages))
+    ]
+
+
+def deviation(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """How far two counts of 256 bytes are from being of one distribution, in standard deviations."""
+    both = (one + other).astype(float)
+    share = one.sum() / both.sum()
+    rare = both * min(share, 1 - share) < LEAST_COUNT
+    observed = np.append(one[~rare], one[rare].sum())
+    both = np.append(both[~rare], both[rare].sum())
+    observed, both = observed[both > 0], both[both > 0]
+    freedom = len(both) - 1
+    if freedom == 0:
+        return 0.0
+    statistic = ((observed - share * both) ** 2 / (share * (1 - share) * both)).sum()
+    spread = 2 / (9 * freedom)
+    return float(((statistic / freedom) ** (1 / 3) - (1 - spread)) / np.sqrt(spread))
+
+
+def _counts(messages: Sequence[bytes]) -> NDArray[np.int64]:
+    return np.bincount(np.frombuffer(b"".join(messages), np.uint8), minlength=256)
