@@ -76,7 +76,7 @@ class AsyncClient:
         """The model's answers (logits) for `x`, float64.
 
         Args:
-            x: real numbers of shape (rows, *input_shape), or input_shape for one row; at most 2^14 in magnitude.
+            x: real numbers of shape (rows, *input_shape), or input_shape for one row; at most 2^10 in magnitude.
                 Rounded to multiples of 2^-20. Each row counts one against the request quota.
             deadline: seconds for this call.
 

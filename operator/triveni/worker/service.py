@@ -43,8 +43,8 @@ from triveni.worker.state import Ending, EndReason, State, advance
 RUN_ENDS_S = 2.0
 """How long the current run may take to complete once the worker ends; then its links are cut."""
 
-SIGNAL_FOLLOWS_S = 0.3
-"""A peer that was told to end may have been told together with us: how long to wait for our own signal."""
+SIGNAL_FOLLOWS_S = 0.5
+"""A peer that ended may have been told to, together with us: how long to wait for our own signal."""
 
 ERASE_S = 5.0
 
@@ -90,7 +90,6 @@ class Service:
         self._served = asyncio.Event()
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._signalled = asyncio.Event()
-        self._peer_terminated = False
         self._links: DataLinks | None = None
         self._controls: dict[int, ControlLink] = {}
         self._architecture: Architecture | None = None
@@ -356,7 +355,6 @@ class Service:
             case ["leaving", EndReason.QUOTA_REACHED]:
                 return  # its own engine told ours, or ours counted it
             case ["leaving", str(reason)]:
-                self._peer_terminated = self._peer_terminated or reason == EndReason.TERMINATED
                 self.end(Ending(EndReason.PEER_LOST, f"worker {peer} ended: {reason[:100]}"))
             case ["loaded"] if self._loaded is None:
                 raise InvalidFrame("says that weights are loaded before keys were agreed on")
@@ -386,7 +384,7 @@ class Service:
                 self._advance(State.QUOTA_REACHED)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._signalled.wait(), self._config.drain_s)
-        elif ending.reason is EndReason.PEER_LOST and self._peer_terminated:
+        elif ending.reason is EndReason.PEER_LOST:
             ending = await self._told_to_end_as_well(ending)
         await self._front.stop()
         if self._loaded is not None:
@@ -420,7 +418,7 @@ class Service:
             await asyncio.wait_for(self._signalled.wait(), SIGNAL_FOLLOWS_S)
         except TimeoutError:
             return ending
-        return Ending(EndReason.TERMINATED, "asked to end, as its peers were")
+        return Ending(EndReason.TERMINATED, f"asked to end, as its peers probably were ({ending.message})")
 
     async def _erase(self) -> Receipt | None:
         """Overwrite weights, values and keys; None if there were none yet."""

@@ -74,17 +74,23 @@ def record_runs(file: BinaryIO) -> None:
     Machine.ahead, Machine.online = recorded_ahead, recorded_online  # type: ignore[method-assign]
 
 
-def mutate(mutations: list[tuple[int, int, str, list[list[int]]]]) -> None:
-    """Spoil the keystreams as MUTATIONS says."""
+def mutate(mutations: list[tuple[int, int, str, list[list[int]]]], file: BinaryIO) -> None:
+    """Spoil the keystreams as MUTATIONS says; what is frozen goes to a file."""
     fill = Keystreams.fill
-    first_made: dict[tuple[int, tuple[int, ...]], bytes] = {}
+    frozen: dict[tuple[int, tuple[int, ...]], bytes] = {}
 
     def spoiled(self: Keystreams, holders: tuple[int, ...], run: int, buffer: memoryview) -> None:
         fill(self, holders, run, buffer)
         for first, last, how, sets in mutations:
-            if first <= run <= last and list(holders) in sets:
-                zero = bytes(len(buffer))
-                buffer[:] = zero if how == "zero" else first_made.setdefault((first, holders), bytes(buffer))
+            if not (first <= run <= last and list(holders) in sets):
+                continue
+            if how == "zero":
+                buffer[:] = bytes(len(buffer))
+            elif (first, holders) in frozen:
+                buffer[:] = frozen[first, holders]
+            else:
+                frozen[first, holders] = bytes(buffer)
+                write(file, Record(run, Phase.KEYSTREAM, len(frozen), bytes(buffer)))
 
     Keystreams.fill = spoiled  # type: ignore[method-assign]
 
@@ -93,6 +99,7 @@ if __name__ == "__main__":
     recording, spoil, *arguments = sys.argv[1:]
     Path(recording).mkdir()
     record_connections(Path(recording))
-    record_runs((Path(recording) / "transcript").open("wb"))
-    mutate(json.loads(spoil))
+    transcript = (Path(recording) / "transcript").open("wb")
+    record_runs(transcript)
+    mutate(json.loads(spoil), transcript)
     sys.exit(main(arguments))

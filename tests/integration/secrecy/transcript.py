@@ -16,16 +16,17 @@ HEADER = struct.Struct("<QBBI")
 
 
 class Phase(IntEnum):
-    """When something came: ahead of the request, with it, or in the rounds after it."""
+    """When something came: ahead of the request, with it, or in the rounds after it; or it is the worker's own."""
 
     AHEAD = 0
     REQUEST = 1
     ONLINE = 2
+    KEYSTREAM = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What came from `peer` (of a request: the number of the share) in one piece."""
+    """What came from `peer` in one piece (of a request, and of the worker's own keystreams: their number)."""
 
     run: int
     phase: Phase
@@ -50,10 +51,14 @@ def read(path: Path) -> Iterator[Record]:
 
 @dataclass
 class Run:
-    """The transcript of one request at one worker, in the order in which it came."""
+    """The transcript of one request at one worker, in the order in which it came.
+
+    `keystreams` are those that are frozen from this run on, which the worker makes itself.
+    """
 
     request: list[bytes] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
+    keystreams: list[bytes] = field(default_factory=list)
 
 
 def runs(path: Path) -> list[Run]:
@@ -61,5 +66,11 @@ def runs(path: Path) -> list[Run]:
     found: dict[int, Run] = {}
     for record in read(path):
         run = found.setdefault(record.run, Run())
-        (run.request if record.phase is Phase.REQUEST else run.messages).append(record.data)
+        match record.phase:
+            case Phase.REQUEST:
+                run.request.append(record.data)
+            case Phase.KEYSTREAM:
+                run.keystreams.append(record.data)
+            case _:
+                run.messages.append(record.data)
     return [run for run in found.values() if run.request]

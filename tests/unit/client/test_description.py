@@ -38,7 +38,7 @@ async def test_a_sound_description_is_read(workers: Workers) -> None:
         ("namespace", "other", f"its namespace is 'other', expected '{NAMESPACE}'"),
         ("uid", "other", f"its uid is 'other', expected '{UID}'"),
         ("party", 2, "its party is 2, expected 1"),
-        ("fractional_bits", 20, "its fractional_bits is 20, expected 16"),
+        ("fractional_bits", 16, "its fractional_bits is 16, expected 20"),
         ("max_rows", 0, "its max_rows is no number of at least 1"),
         ("epoch", "1", "its epoch is no number of at least 1"),
         ("inputs", [], "its inputs are not two components"),

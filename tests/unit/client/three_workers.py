@@ -23,6 +23,7 @@ from triveni.identity.authority import Authority
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
 from triveni.identity.tls import server_context
+from triveni.mpc.fixedpoint import FRACTIONAL_BITS
 from triveni.mpc.sharing import components_of
 
 NAMESPACE, UID, NAME = "default", "5f0c", "mnist"
@@ -100,7 +101,7 @@ class Worker:
                 "epoch": self.epoch,
                 "party": self.party,
                 "protocol": "ABY3",
-                "fractional_bits": 16,
+                "fractional_bits": FRACTIONAL_BITS,
                 "max_rows": self.max_rows,
                 "program_digest": self.program_digest,
             },

@@ -255,8 +255,9 @@ def test_erasing_overwrites_every_array_of_the_numpy_back_end() -> None:
     assert not any(array.any() for array in held)
 
 
-def test_what_was_loaded_is_a_copy_that_erasing_does_not_reach_beyond() -> None:
-    machine = Machine(product_program(), 0, Keystreams(secrets_of_three()[0], CONTEXT), 4, True)
+@pytest.mark.parametrize("native", BACKENDS)
+def test_what_was_loaded_is_a_copy_that_erasing_does_not_reach_beyond(native: bool) -> None:
+    machine = Machine(product_program(), 0, Keystreams(secrets_of_three()[0], CONTEXT), 4, native)
     w = np.ones((4, 3), np.int64)
     machine.load_weights({"w": (w, w)})
     machine.erase()

@@ -36,7 +36,7 @@ def test_the_three_components_of_each_weight_add_up_to_it() -> None:
     expected = lower(ARCHITECTURE).encode(model().weights)
     for name, values in expected.items():
         words = reveal(*(component(shares, name, c, holder=c) for c in range(3)))
-        np.testing.assert_allclose(decode(words), values, atol=2**-16)
+        np.testing.assert_allclose(decode(words), values, atol=2**-20)
 
 
 def test_each_worker_gets_its_two_components_of_each_weight_and_no_more() -> None:
