@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from triveni import __version__
-from triveni.cli.main import EXIT_CODES
+from triveni.cli.exit_codes import EXIT_CODES
 
 app = typer.Typer(
     name="triveni",

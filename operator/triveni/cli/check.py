@@ -13,7 +13,7 @@ from rich.table import Table
 
 from triveni.api.manifest import Manifest, read_manifest
 from triveni.cli.errors import CommandFailed
-from triveni.cli.main import FAILED, OK
+from triveni.cli.exit_codes import FAILED, OK
 from triveni.cli.run import cache_directory
 from triveni.mpc.affine import Affine
 from triveni.mpc.architecture import Architecture

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import typer
 
 from triveni.api.manifest import InvalidManifest
-from triveni.cli.main import FAILED, INTERRUPTED, USAGE
+from triveni.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 
 
 @dataclass(eq=False)

@@ -71,7 +71,6 @@ def test_a_worker_receives_nothing_new_twice_even_if_all_that_it_knows_itself_st
     assert len({b"".join(run.request) for run in (*blank, *noise)}) == 1, "its shares of the input change"
     assert distinct([*blank, *noise]) == 2 * SPOILED_TIMES
     own = np.concatenate([np.frombuffer(made, "<u8") for made in blank[0].keystreams])
-    assert len(blank[0].keystreams) == 3
     assert all(np.isin(words, own).all() for words in repeated_words([*blank, *noise]))
 
 

@@ -50,10 +50,8 @@ def test_no_weight_input_or_logit_is_in_a_workers_log_and_report(
         assert secrets.find(content) == set(), name
 
 
-def test_an_input_that_was_not_split_is_found_where_it_went(
-    spoiled: Spoiled, weights: list[NDArray[np.floating]]
-) -> None:
-    secrets = Secrets({"weights": weights, "input": [spoiled.noise]})
+def test_an_input_that_was_not_split_is_found_where_it_went(spoiled: Spoiled) -> None:
+    secrets = Secrets({"input": [spoiled.noise]})
     found = [set().union(*map(secrets.find, spoiled.recording.connections(party))) for party in (0, 2)]
     assert all(Hit("input", Form.WORD) in hits for hits in found)
 

@@ -24,7 +24,7 @@ class Phase(IntEnum):
     KEYSTREAM = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Record:
     """What came from `peer` in one piece (of a request, and of the worker's own keystreams: their number)."""
 
@@ -49,7 +49,7 @@ def read(path: Path) -> Iterator[Record]:
         yield Record(run, Phase(phase), peer, content[start - size : start])
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """The transcript of one request at one worker, in the order in which it came.
 
