@@ -116,13 +116,13 @@ async def serving(directory: Path, cache: Path) -> AsyncIterator[Cluster]:
     run = LocalRun(Plan(manifest, connection=path, cache=cache, verbose=True), course.tell)
     task = asyncio.create_task(run.run())
     waiting = asyncio.create_task(course.serving.wait())
-    interval = watch.INTERVAL
+    interval = watch.SERVING_INTERVAL
     try:
         await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             await task
         # On a cluster nobody asks the workers for their state twenty times a second.
-        watch.INTERVAL = NEVER_S
+        watch.SERVING_INTERVAL = NEVER_S
         connection = Connection.read(path)
         context = client_context(connection.credentials)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
@@ -130,7 +130,7 @@ async def serving(directory: Path, cache: Path) -> AsyncIterator[Cluster]:
         if course.lost:
             raise course.lost
     finally:
-        watch.INTERVAL = interval
+        watch.SERVING_INTERVAL = interval
         waiting.cancel()
         run.stop()
         await task

@@ -18,6 +18,9 @@ from triveni.identity.tls import client_context
 from triveni.local.ports import HOST
 
 INTERVAL = 0.05
+SERVING_INTERVAL = 0.2
+"""Seconds between two questions to a worker; fewer while it serves, which they would slow down."""
+
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
@@ -68,4 +71,4 @@ class Watch:
                     if status != self.status[party]:
                         self.news.set()
                     self.status[party] = status
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(SERVING_INTERVAL if self.states()[party] == "Serving" else INTERVAL)
