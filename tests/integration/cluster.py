@@ -89,7 +89,7 @@ class Worker:
         return self.process.wait(timeout_s)
 
     @property
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Any:
         return json.loads(self.report_file.read_text())
 
     @property
@@ -251,15 +251,14 @@ class Cluster:
             response = connection.getresponse()
             return Reply(response.status, dict(response.headers), response.read())
 
-    def status(self, party: int) -> dict[str, Any]:
+    def status(self, party: int) -> Any:
         return self.ask(party, "GET", "/triveni/v1/status").document
 
     def wait_for_state(self, state: str) -> None:
         """Wait until all three workers are in a state."""
-        for party in range(3):
-            wait_until(lambda party=party: self._state(party) == state)
+        wait_until(lambda: [self._state(party) for party in range(3)] == [state] * 3)
 
-    def _state(self, party: int) -> str | None:
+    def _state(self, party: int) -> Any:
         try:
             return self.status(party)["state"]
         except ConnectionRefusedError:

@@ -17,8 +17,8 @@ from triveni.api.manifest import Manifest, read_manifest
 from triveni.api.problems import problems_of
 from triveni.cli import summary as summary_
 from triveni.cli.errors import CommandFailed, bad_input
-from triveni.cli.images import Image, read_images
 from triveni.cli.exit_codes import FAILED, INTERRUPTED, OK
+from triveni.cli.images import Image, read_images
 from triveni.cli.view import CLIENT, KERAS, RunView
 from triveni.local.directory import FileExists
 from triveni.local.foreground import Interrupted, run_in_foreground

@@ -8,7 +8,6 @@ shares made for one epoch cannot reach another. Redirects are not followed, sinc
 from __future__ import annotations
 
 import io
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,7 +18,7 @@ from triveni.client.connection import Connection
 from triveni.client.errors import InvalidConnection
 from triveni.client.sockets import Sockets
 from triveni.identity.names import Identity, Role
-from triveni.identity.tls import InvalidCredentials, WrongPeer, client_context, peer_identity
+from triveni.identity.tls import InvalidCredentials, UnexpectedPeer, client_context
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -32,11 +31,11 @@ IDLE_S = 60.0
 """How long an unused connection is kept; workers keep theirs longer, so that the client is the one who closes."""
 
 
-class OtherEpoch(ssl.SSLCertVerificationError):
+class OtherEpoch(UnexpectedPeer):
     """The right worker, of another epoch than the one that the connection is for."""
 
 
-class OtherWorker(ssl.SSLCertVerificationError):
+class OtherWorker(UnexpectedPeer):
     """Not the worker that should be there."""
 
 
@@ -115,11 +114,11 @@ def worker_link(connection: Connection, party: int, epoch: int | None) -> Worker
         InvalidConnection: the credentials of the connection cannot be used.
     """
     try:
-        context = client_context(connection.credentials)
+        context = client_context(
+            connection.credentials, Expected(connection.namespace, connection.uid, party, epoch).check
+        )
     except InvalidCredentials as error:
         raise InvalidConnection(connection.name, "credentials", str(error)) from error
-    expected = Expected(connection.namespace, connection.uid, party, epoch)
-    context.sslobject_class = _handshake_with(expected)
     sockets = Sockets()
     session = aiohttp.ClientSession(
         # aiohttp sets TCP_NODELAY itself.
@@ -132,16 +131,3 @@ def worker_link(connection: Connection, party: int, epoch: int | None) -> Worker
         skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
     )
     return WorkerLink(party, connection.workers[party].rstrip("/"), session, sockets)
-
-
-def _handshake_with(expected: Expected) -> type[ssl.SSLObject]:
-    class ExpectedPeer(ssl.SSLObject):
-        def do_handshake(self) -> None:
-            super().do_handshake()
-            try:
-                got = peer_identity(self)
-            except WrongPeer as error:
-                raise OtherWorker(str(error)) from error
-            expected.check(got)
-
-    return ExpectedPeer

@@ -9,7 +9,7 @@ import os
 import ssl
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,13 @@ class WrongPeer(Exception):
 
     def __str__(self) -> str:
         return f"the peer is {self.got}, expected {self.expected}"
+
+
+class UnexpectedPeer(ssl.SSLCertVerificationError):
+    """A handshake that fails because of whom the peer's certificate names, before anything else is sent."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(eq=False)
@@ -50,13 +57,32 @@ def server_context(credentials: Credentials) -> ssl.SSLContext:
     return context
 
 
-def client_context(credentials: Credentials) -> ssl.SSLContext:
+def client_context(credentials: Credentials, check: Callable[[Identity], None] | None = None) -> ssl.SSLContext:
     """For the connecting side; refuses a server that has no certificate of the same authority.
+
+    `check`, where asyncio does the handshake, is told who answers, and raises an `UnexpectedPeer` if that is not who
+    should: the handshake fails, and nothing is sent.
 
     Raises:
         InvalidCredentials: the PEM texts are not a certificate, its key and an authority.
     """
-    return _context(ssl.PROTOCOL_TLS_CLIENT, credentials)
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, credentials)
+    if check is not None:
+        context.sslobject_class = _checked_by(check)
+    return context
+
+
+def _checked_by(check: Callable[[Identity], None]) -> type[ssl.SSLObject]:
+    class CheckedPeer(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            try:
+                got = peer_identity(self)
+            except WrongPeer as error:
+                raise UnexpectedPeer(str(error)) from error
+            check(got)
+
+    return CheckedPeer
 
 
 def _context(protocol: int, credentials: Credentials) -> ssl.SSLContext:

@@ -36,18 +36,20 @@ def drop_identities(program: Program) -> Program:
 
 
 def localise_draws(program: Program) -> Program:
-    """A draw that is sent to a party which holds its key is drawn there instead: the same value, no message."""
-
-    def change(node: Node) -> Node | None:
-        return node.with_inputs(at_home(source, node.party) for source in node.inputs)
+    """A draw, or a part of one, that is sent to a party which holds its key is drawn there: the same value, unsent."""
 
     def at_home(source: Node, party: int | None) -> Node:
-        if source.draw and source.party != party and party in source.draw.holders:
+        if source.draw and party in source.draw.holders:
             return replace(source, party=party)
+        if source.op == "slice" and (whole := at_home(source.inputs[0], party)).draw and whole.party == party:
+            return replace(source, inputs=(whole,), party=party)
         return source
 
-    moved = rewrite(program, change)
-    return moved.with_outputs([at_home(node, party) for node in pair] for party, pair in enumerate(moved.outputs))
+    def localised(source: Node, party: int | None) -> Node:
+        return source if source.party == party else at_home(source, party)
+
+    moved = rewrite(program, lambda node: node.with_inputs(localised(source, node.party) for source in node.inputs))
+    return moved.with_outputs([localised(node, party) for node in pair] for party, pair in enumerate(moved.outputs))
 
 
 def number_draws(program: Program) -> Program:

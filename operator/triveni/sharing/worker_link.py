@@ -21,7 +21,7 @@ import aiohttp
 from triveni.api.inference import HEADER_LENGTH, read_error
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
-from triveni.identity.tls import WrongPeer, client_context, peer_identity
+from triveni.identity.tls import UnexpectedPeer, WrongPeer, client_context
 from triveni.sharing.failures import SharingFailure, WorkerRefused, WorkerUnreachable
 
 CONNECT_TIMEOUT_S = 5.0
@@ -173,16 +173,8 @@ async def worker_links(
 def _context(credentials: Credentials, expected: Identity) -> ssl.SSLContext:
     """A context whose handshakes fail unless the peer is `expected`."""
 
-    class ExpectedPeer(ssl.SSLObject):
-        def do_handshake(self) -> None:
-            super().do_handshake()
-            try:
-                got = peer_identity(self)
-                if got != expected:
-                    raise WrongPeer(expected.uri, got.uri)
-            except WrongPeer as error:
-                raise ssl.SSLCertVerificationError(str(error)) from error
+    def check(got: Identity) -> None:
+        if got != expected:
+            raise UnexpectedPeer(str(WrongPeer(expected.uri, got.uri)))
 
-    context = client_context(credentials)
-    context.sslobject_class = ExpectedPeer
-    return context
+    return client_context(credentials, check)

@@ -11,23 +11,20 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
-from typing import TypeVar
 
 from triveni.identity.names import Identity, Role
 from triveni.identity.tls import WrongPeer, peer_identity
 from triveni.worker import frame
 from triveni.worker.config import Address
+from triveni.worker.greeting import receive, send, when_ready
 from triveni.worker.log import Log
 
 HANDSHAKE_S = 10.0
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 0.5
 HANDSHAKES_AT_ONCE = 16
-
-Result = TypeVar("Result")
 
 
 class Kind(StrEnum):
@@ -172,12 +169,12 @@ async def _connect_once(meeting: Meeting, party: int, address: Address, kind: Ki
         raw.close()
         raise
     try:
-        await _when_ready(sock, sock.do_handshake)
+        await when_ready(sock, sock.do_handshake)
         got = peer_identity(sock)
         if got != meeting.peer(party):
             raise WrongPeer(meeting.peer(party).uri, got.uri)
-        await _send(sock, {"kind": kind, "epoch": meeting.me.epoch})
-        answer = await _receive(sock)
+        await send(sock, {"kind": kind, "epoch": meeting.me.epoch})
+        answer = await receive(sock)
         if answer != {"accepted": True}:
             raise _Refused(str(answer.get("refused", "without a reason"))[:200] if isinstance(answer, dict) else "?")
     except BaseException:
@@ -226,7 +223,7 @@ class _Acceptor:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with asyncio.timeout(HANDSHAKE_S):
                 sock = self._meeting.accepting.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
-                await _when_ready(sock, sock.do_handshake)
+                await when_ready(sock, sock.do_handshake)
                 kept = await self._admit(sock)
         except (OSError, ssl.SSLError, frame.InvalidFrame) as error:
             self._log_refused(address, _text(error))
@@ -240,15 +237,15 @@ class _Acceptor:
         try:
             other = peer_identity(sock)
             party = require_acceptable(self._meeting.me, other)
-            table = self._table(await _receive(sock), party)
+            table = self._table(await receive(sock), party)
         except WrongPeer as error:
             self._log_refused(error.got, str(error))
             with contextlib.suppress(OSError):
-                await _send(sock, {"refused": str(error)})
+                await send(sock, {"refused": str(error)})
             return False
         table[party] = sock
         try:
-            await _send(sock, {"accepted": True})
+            await send(sock, {"accepted": True})
         except BaseException:
             del table[party]
             raise
@@ -274,49 +271,6 @@ class _Acceptor:
         if why not in self._refused and len(self._refused) < 100:
             self._refused.add(why)
             self._meeting.log.warning("peer refused", who=who, why=why)
-
-
-async def _when_ready(sock: ssl.SSLSocket, operation: Callable[[], Result]) -> Result:
-    """The result of an operation on a non-blocking TLS socket, retried whenever the socket is ready."""
-    while True:
-        try:
-            return operation()
-        except ssl.SSLWantReadError:
-            await _ready(sock, write=False)
-        except ssl.SSLWantWriteError:
-            await _ready(sock, write=True)
-
-
-async def _ready(sock: ssl.SSLSocket, *, write: bool) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    add, remove = (loop.add_writer, loop.remove_writer) if write else (loop.add_reader, loop.remove_reader)
-    add(sock, lambda: None if ready.done() else ready.set_result(None))
-    try:
-        await ready
-    finally:
-        remove(sock)
-
-
-async def _send(sock: ssl.SSLSocket, document: object) -> None:
-    data = frame.encode(document)
-    await _when_ready(sock, partial(sock.send, data))
-
-
-async def _receive(sock: ssl.SSLSocket) -> object:
-    size = frame.length(await _exactly(sock, frame.LENGTH_BYTES))
-    return frame.decode(await _exactly(sock, size))
-
-
-async def _exactly(sock: ssl.SSLSocket, size: int) -> bytearray:
-    data = bytearray(size)
-    rest = memoryview(data)
-    while rest:
-        count = await _when_ready(sock, partial(sock.recv_into, rest))
-        if not count:
-            raise ConnectionError("the connection ended during the greeting")
-        rest = rest[count:]
-    return data
 
 
 def _text(error: Exception) -> str:

@@ -169,7 +169,7 @@ class Front:
             raise Refused(Reason.NOT_FOUND, f"there is no {request.method} {request.path[:200]} here")
         handler, roles = route
         if caller.role not in roles:
-            self._forbid(caller.uri, f"a {caller.role} may not {request.method} {request.path}")
+            self._forbid(caller.uri, f"a {caller.role} certificate may not {request.method} {request.path}")
         return await handler(request, caller)
 
     def _caller(self, request: web.BaseRequest) -> Identity:

@@ -6,33 +6,27 @@ import asyncio
 import contextlib
 import json
 import signal
-import socket
 import sys
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from triveni.api.inference import Reason, Tensor
 from triveni.identity.credentials import Credentials
 from triveni.identity.tls import InvalidCredentials, client_context, server_context
 from triveni.mpc.architecture import Architecture
-from triveni.mpc.compile import CompileError
-from triveni.mpc.machine import Machine, PeerLost
-from triveni.mpc.prove import Unproven
-from triveni.mpc.randomness import EpochContext, Keystreams
 from triveni.worker import model as models
-from triveni.worker.agreement import ProgramsDiffer, Stopped, agree
-from triveni.worker.config import Address, Config
+from triveni.worker.admission import MAX_REQUESTS
+from triveni.worker.config import Config
 from triveni.worker.connect import Connections, Meeting, PeersUnreachable, meet
 from triveni.worker.control import ControlLink
 from triveni.worker.desk import LEADER, Desk
-from triveni.worker.engine import Engine
 from triveni.worker.frame import InvalidFrame
 from triveni.worker.front import Front
 from triveni.worker.links import DataLinks
+from triveni.worker.listen import CannotListen, listen
+from triveni.worker.loading import Loaded, Unusable, load
 from triveni.worker.log import Log
 from triveni.worker.model import Model
 from triveni.worker.quota import Count
@@ -48,32 +42,11 @@ SIGNAL_FOLLOWS_S = 0.5
 
 ERASE_S = 5.0
 
+EARLY_MESSAGES = 2 * MAX_REQUESTS
+"""Messages about requests that are kept while this worker is not as far as its peers."""
+
 SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the engine thread from going on with a round."""
-
-Result = TypeVar("Result")
-
-
-@dataclass(eq=False)
-class CannotListen(Exception):
-    """A port is in use, or an address is not of this machine."""
-
-    what: str
-    address: Address
-    problem: str
-
-    def __str__(self) -> str:
-        return f"cannot listen for {self.what} at {self.address}: {self.problem}; free it or configure another"
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """What there is once keys are agreed on."""
-
-    model: Model
-    machine: Machine
-    desk: Desk
-    engine: Engine
 
 
 class Service:
@@ -92,9 +65,10 @@ class Service:
         self._signalled = asyncio.Event()
         self._links: DataLinks | None = None
         self._controls: dict[int, ControlLink] = {}
+        self._early: list[tuple[int, Any]] = []
         self._architecture: Architecture | None = None
-        self._preparing: asyncio.Task[_Loaded] | None = None
-        self._loaded: _Loaded | None = None
+        self._preparing: asyncio.Task[Loaded] | None = None
+        self._loaded: Loaded | None = None
         self._loading = False
         self._engine_ended: Future[Ending] | None = None
         self._metadata = b""
@@ -148,9 +122,9 @@ class Service:
         config = self._config
         credentials = Credentials.read(config.credentials)
         accepting, connecting = server_context(credentials), client_context(credentials)
-        front = _listen("clients", config.listen)
+        front = listen("clients", config.listen)
         try:
-            peers = _listen("workers", config.peer_listen)
+            peers = listen("workers", config.peer_listen)
         except CannotListen:
             front.close()
             raise
@@ -193,47 +167,32 @@ class Service:
             for peer, sock in connections.control.items()
         }
 
-    async def _prepare(self, architecture: Architecture) -> _Loaded:
+    async def _prepare(self, architecture: Architecture) -> Loaded:
         """Compile, prove, agree on keys. Whatever goes wrong ends the epoch, and the sharing job is told why."""
-        config = self._config
         await self._connected.wait()
-        links = self._links
-        assert links is not None
+        assert self._links is not None
         self._advance(State.COMPILING)
         try:
-            model = await _in_thread(
-                lambda: models.prepare(architecture, config.protocol, config.cache, config.compile_timeout_s)
-            )
-            context = EpochContext(config.namespace, config.uid, config.epoch, model.digest)
-
-            def make_machine() -> Machine:
-                secrets = agree(links, config.party, context, config.compile_timeout_s, self._ending.done)
-                return Machine(model.program, config.party, Keystreams(secrets, context), config.max_rows)
-
-            machine = await asyncio.wrap_future(self._engine_thread.submit(make_machine))
-        except CompileError as error:
-            raise self._refuse(Reason.UNSUPPORTED, EndReason.COMPILE_FAILED, error) from None
-        except Unproven as error:
-            raise self._refuse(Reason.UNSUPPORTED, EndReason.UNPROVEN, error) from None
-        except ProgramsDiffer as error:
-            raise self._refuse(Reason.UNSUPPORTED, EndReason.PROGRAMS_DIFFER, error) from None
-        except PeerLost as error:
-            raise self._refuse(Reason.EPOCH_ENDED, EndReason.PEER_LOST, error) from None
-        except Stopped:
-            raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended") from None
-        desk = Desk(config.party, config.grant, config.request_timeout_s, model.row_bytes, config.max_rows)
-        engine = Engine(config.party, machine, links, desk, config.max_rows)
-        desk.send_control, desk.wake = self._send_control, engine.wake
-        self._loaded = _Loaded(model, machine, desk, engine)
-        self._log.info(
-            "ready for shares", program=model.digest, rounds=model.cost.online_rounds, native=machine.is_native
-        )
+            loaded = await load(self._config, architecture, self._links, self._engine_thread, self._ending.done)
+        except Unusable as error:
+            if error.reason is not None:
+                self.end(Ending(error.reason, error.message))
+            raise Refused(error.refusal, error.message) from None
+        loaded.desk.send_control = self._send_control
+        self._loaded = loaded
+        model, native = loaded.model, loaded.machine.is_native
+        self._log.info("ready for shares", program=model.digest, rounds=model.cost.online_rounds, native=native)
         self._advance(State.WAITING_FOR_SHARES)
-        return self._loaded
+        self._take_early_messages(loaded.desk)
+        return loaded
 
-    def _refuse(self, reason: Reason, end_reason: EndReason, error: Exception) -> Refused:
-        self.end(Ending(end_reason, str(error)))
-        return Refused(reason, str(error))
+    def _take_early_messages(self, desk: Desk) -> None:
+        early, self._early = self._early, []
+        for peer, message in early:
+            try:
+                desk.on_control(peer, message)
+            except InvalidFrame as error:
+                self._on_control_lost(peer, str(error))
 
     # --- what the front asks ---
 
@@ -295,7 +254,7 @@ class Service:
             raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended") from None
         return {**loaded.model.summary(), "max_rows": self._config.max_rows}
 
-    def _prepared(self, preparing: asyncio.Task[_Loaded]) -> None:
+    def _prepared(self, preparing: asyncio.Task[Loaded]) -> None:
         if (
             not preparing.cancelled()
             and (error := preparing.exception()) is not None
@@ -356,12 +315,12 @@ class Service:
                 return  # its own engine told ours, or ours counted it
             case ["leaving", str(reason)]:
                 self.end(Ending(EndReason.PEER_LOST, f"worker {peer} ended: {reason[:100]}"))
-            case ["loaded"] if self._loaded is None:
-                raise InvalidFrame("says that weights are loaded before keys were agreed on")
-            case _ if self._loaded is None:
-                raise InvalidFrame("is about a request before there can be one")
-            case _:
+            case _ if self._loaded is not None:
                 self._loaded.desk.on_control(peer, message)
+            case _ if self._preparing is not None and len(self._early) < EARLY_MESSAGES:
+                self._early.append((peer, message))  # it has agreed on keys with us and is a little faster
+            case _:
+                raise InvalidFrame("comes before it can have agreed on keys")
 
     def _on_control_lost(self, peer: int, problem: str) -> None:
         self._controls.pop(peer, None)
@@ -451,35 +410,6 @@ class Service:
     def _advance(self, state: State) -> None:
         self._state = advance(self._state, state)
         self._log.info("state", state=state.value)
-
-
-def _listen(what: str, address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address.host, address.port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise CannotListen(what, address, error.strerror or str(error)) from None
-    return listener
-
-
-async def _in_thread(work: Callable[[], Result]) -> Result:
-    """Do blocking work in a thread that does not keep the process from ending."""
-    done: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 (handed on to whoever waits)
-            done.set_exception(error)
-        else:
-            done.set_result(result)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await asyncio.wrap_future(done)
 
 
 async def live(config: Config, log: Log) -> Report:

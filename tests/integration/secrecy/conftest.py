@@ -5,6 +5,7 @@ Requests follow one another, one row each, so request number n is run number n.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Honest:
     recording: Recording
     digit: NDArray[np.floating]
     noise: NDArray[np.floating]
-    logits: list[NDArray[np.floating]]
+    logits: Sequence[NDArray[np.floating]]
 
     def fresh_shares(self, party: int) -> list[Run]:
         return self.recording.runs(party)[:TIMES]

@@ -25,9 +25,7 @@ def weights() -> list[NDArray[np.floating]]:
 
 
 @pytest.fixture(scope="session")
-def secrets(
-    weights: list[NDArray[np.floating]], honest: Honest, keras_logits: NDArray[np.float32]
-) -> Secrets:
+def secrets(weights: list[NDArray[np.floating]], honest: Honest, keras_logits: NDArray[np.float32]) -> Secrets:
     """Everything that no worker may learn."""
     logits = [*honest.logits, keras_logits[0]]
     return Secrets({"weights": weights, "input": [honest.digit, honest.noise], "logits": logits})
@@ -43,9 +41,7 @@ def test_no_weight_input_or_logit_is_in_what_a_worker_receives(honest: Honest, s
 
 
 @workers
-def test_no_weight_input_or_logit_is_in_a_workers_log_and_report(
-    honest: Honest, secrets: Secrets, party: int
-) -> None:
+def test_no_weight_input_or_logit_is_in_a_workers_log_and_report(honest: Honest, secrets: Secrets, party: int) -> None:
     for name, content in honest.recording.own_files(party).items():
         assert secrets.find(content) == set(), name
 

@@ -65,10 +65,10 @@ def test_the_quota_is_reached_exactly_and_everything_ends(
             for first in (0, 3):
                 rows = slice(first, first + 3)
                 assert np.abs(client.predict(digits[rows]) - keras_logits[rows]).max() < TOLERANCE
-            with pytest.raises(QuotaReached, match="^request quota reached$"):
+            with pytest.raises(QuotaReached, match=r"^request quota reached$"):
                 client.predict(digits[6:9])
             assert np.abs(client.predict(digits[6]) - keras_logits[6]).max() < TOLERANCE
-            with pytest.raises(QuotaReached, match="^request quota reached$"):
+            with pytest.raises(QuotaReached, match=r"^request quota reached$"):
                 client.predict(digits[7])
             assert cluster.ended() == [0, 0, 0]
             with pytest.raises(WorkersUnreachable, match=r"^the workers did not serve within 0\.5 s \(worker 0: "):

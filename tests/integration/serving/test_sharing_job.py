@@ -43,7 +43,10 @@ WRONG: Mapping[str, tuple[str, tuple[str, ...], str, str]] = {
         "text.keras",
         (),
         "NotAKerasFile",
-        r".*text\.keras is not a Keras 3 model file: it is no zip archive\. Write one with model\.save\('model\.keras'\)",
+        (
+            r".*text\.keras is not a Keras 3 model file: it is no zip archive\. "
+            r"Write one with model\.save\('model\.keras'\)"
+        ),
     ),
     "a truncated file": (
         "truncated.keras",
@@ -75,8 +78,10 @@ WRONG: Mapping[str, tuple[str, tuple[str, ...], str, str]] = {
         "right.keras",
         ("--protocol", "SecureNN"),
         "WorkerRefused",
-        r"worker \d refused \(422 Unsupported\): "
-        r"protocol: this worker was started for ABY3; share the model for that",
+        (
+            r"worker \d refused \(422 Unsupported\): "
+            r"protocol: this worker was started for ABY3; share the model for that"
+        ),
     ),
 }
 

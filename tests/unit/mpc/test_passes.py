@@ -150,6 +150,14 @@ def test_a_draw_that_the_receiver_can_make_is_made_there() -> None:
     assert result(after).inputs[1].draw == sent.draw
 
 
+def test_a_part_of_a_draw_that_the_receiver_can_make_is_made_there() -> None:
+    whole = Node("draw", (), {}, (Affine(2), *SHAPE), "i8", 2, draw=Draw((0, 2), 0))
+    part = op("slice", 2, whole, start=[1, 0, 0], stop=[2, None, None], step=[1, 1, 1], drop=[0])
+    after = passes.localise_draws(one(op("add", 0, secret(0, 0), part)))
+    assert Schedule(after).messages == ()
+    assert result(after).inputs[1].inputs[0].draw == whole.draw
+
+
 def test_a_draw_that_the_receiver_cannot_make_is_still_sent() -> None:
     program = one(op("add", 0, secret(0, 0), draw(0, 2, (1, 2))))
     assert len(Schedule(passes.localise_draws(program)).messages) == 1

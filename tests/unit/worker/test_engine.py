@@ -278,6 +278,28 @@ async def test_a_run_whose_data_has_all_arrived_is_completed_though_a_peer_has_d
     asking.cancel()
 
 
+async def test_no_answer_leaves_before_all_that_the_peers_need_for_theirs_was_handed_over(workers: MakeWorkers) -> None:
+    three = workers()
+    large, go_on = bytes(8 << 20), threading.Event()
+
+    def send(_part: str) -> None:
+        three.links[0].send(1, memoryview(large))
+
+    def receive(_part: str) -> None:
+        go_on.wait(5)
+        three.links[1].receive(0, len(large))
+
+    three.machines[0].before_return, three.machines[1].before_return = send, receive
+    three.start()
+    asking = asyncio.create_task(three.ask("c/a", 1))
+    async with asyncio.timeout(5):
+        while not three.desks[2].count.answered:  # noqa: ASYNC110 (it is counted on a thread)
+            await asyncio.sleep(0.005)
+    assert not three.desks[0].count.answered
+    go_on.set()
+    assert values(await asking) == [2, 2, 2]
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -107,6 +107,8 @@ def test_a_worker_cannot_announce_twice_or_more_than_it_may_hold() -> None:
         table.arrive(1, "c/c", 1, 0)
     table.take(32, NO_LIMIT)
     table.arrive(1, "c/c", 1, 0)
+    table.withdraw(1, "c/b")
+    table.arrive(1, "c/d", 1, 0)
 
 
 ACTIONS = st.lists(
