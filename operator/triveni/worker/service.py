@@ -369,7 +369,9 @@ class Service:
         await asyncio.wait([asyncio.wrap_future(nothing_left)], timeout=RUN_ENDS_S)
         ended = self._engine_ended
         if ended is not None and ended.done() and ended.exception() is None:
-            return ended.result() if ended.result().reason is EndReason.QUOTA_REACHED else ending
+            ending = ended.result() if ended.result().reason is EndReason.QUOTA_REACHED else ending
+        if self._links is not None and ending.reason is not EndReason.QUOTA_REACHED:
+            self._links.cut()  # a peer that waits for a message of ours need not wait any longer
         return ending
 
     async def _told_to_end_as_well(self, ending: Ending) -> Ending:
