@@ -51,10 +51,10 @@ have_compiler := $(PYTHON) -c 'import os, sysconfig as s; open(os.path.join(s.ge
 	@touch $@
 
 # Again when the kernel's source changes.
-.venv/.triveni: pyproject.toml .venv/.locked $(wildcard operator/triveni/mpc/kernel/*.[ch])
+.venv/.triveni: pyproject.toml .venv/.locked $(wildcard operator/triveni/mpc/execute/kernel/*.[ch])
 	$(call say,'installing triveni$(,) building its kernel')
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --reinstall-package triveni -e .
-	@$(BIN)/python -c 'import triveni.mpc._kernel' 2>/dev/null \
+	@$(BIN)/python -c 'import triveni.mpc.execute._kernel' 2>/dev/null \
 	    || printf '\033[1;33m==> NO NATIVE KERNEL (no compiler?): predictions run in numpy, several times slower\033[0m\n'
 	@touch $@
 
@@ -127,4 +127,4 @@ example: setup ## train the MNIST example again and write its files
 clean: ## remove what was built here, .venv too; caches in ~/.cache/triveni stay
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis operator/*.egg-info
 	@find operator tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
-	@rm -f operator/triveni/mpc/_kernel*.so
+	@rm -f operator/triveni/mpc/execute/_kernel*.so

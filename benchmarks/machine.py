@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from triveni.mpc.native import KERNEL
+from triveni.mpc.execute.native import KERNEL
 
 
 def load() -> Sequence[float]:

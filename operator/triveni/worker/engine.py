@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
-from triveni.mpc.machine import Links, PeerLost, Statistics
+from triveni.mpc.execute.machine import Links, PeerLost, Statistics
 from triveni.worker import frame, order, plan
 from triveni.worker.admission import Words
 from triveni.worker.desk import LEADER, Desk, Work
@@ -23,7 +23,7 @@ LATENCIES_KEPT = 1000
 
 
 class Runs(Protocol):
-    """What the engine needs of `triveni.mpc.machine.Machine`."""
+    """What the engine needs of `triveni.mpc.execute.machine.Machine`."""
 
     @property
     def statistics(self) -> Statistics:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from triveni.mpc.machine import PeerLost
+from triveni.mpc.execute.machine import PeerLost
 
 CHUNK = 1 << 14
 """Bytes written at once: one TLS record."""
@@ -36,7 +36,7 @@ class LinkLost(PeerLost):
 
 
 class DataLinks:
-    """The links of one worker; implements `triveni.mpc.machine.Links`."""
+    """The links of one worker; implements `triveni.mpc.execute.machine.Links`."""
 
     def __init__(
         self, outgoing: Mapping[int, ssl.SSLSocket], incoming: Mapping[int, ssl.SSLSocket], timeout_s: float

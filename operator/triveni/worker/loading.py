@@ -12,7 +12,7 @@ from typing import TypeVar
 from triveni.api.inference import Reason
 from triveni.mpc.architecture import Architecture
 from triveni.mpc.compile import CompileError
-from triveni.mpc.machine import Machine, PeerLost
+from triveni.mpc.execute.machine import Machine, PeerLost
 from triveni.mpc.prove import Unproven
 from triveni.mpc.randomness import EpochContext, Keystreams
 from triveni.worker.agreement import ProgramsDiffer, Stopped, agree

@@ -17,8 +17,8 @@ from tests.integration.mpc.keras_nets import NETS
 from triveni.mpc.affine import Affine
 from triveni.mpc.architecture import Architecture, AveragePooling2D, Dense, Relu
 from triveni.mpc.compile import CompileError, compile_program
+from triveni.mpc.execute.interpret import evaluate_all
 from triveni.mpc.fixedpoint import decode, encode
-from triveni.mpc.interpret import evaluate_all
 from triveni.mpc.lowering import lower
 from triveni.mpc.ops import NUMPY, Array
 from triveni.mpc.passes import PASSES, multiplications

@@ -10,8 +10,8 @@ import pytest
 from tests.integration.mpc.test_compile import fresh_draws
 from triveni.mpc.architecture import Architecture, Dense, Relu
 from triveni.mpc.compile import compile_program
+from triveni.mpc.execute.interpret import evaluate_all
 from triveni.mpc.fixedpoint import FRACTIONAL_BITS
-from triveni.mpc.interpret import evaluate_all
 from triveni.mpc.program import Program
 from triveni.mpc.sharing import reveal, split
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.mpc.keras_nets import NETS
-from tests.unit.mpc.prove_evaluation import moved_values
-from tests.unit.mpc.prove_mutations import mutations, unnoticed
+from tests.unit.mpc.prove.prove_evaluation import moved_values
+from tests.unit.mpc.prove.prove_mutations import mutations, unnoticed
 from triveni.mpc.passes import PASSES, drop_identities, number_draws
 from triveni.mpc.program import Program
 from triveni.mpc.prove import another_run, prove, prove_joint, prove_two

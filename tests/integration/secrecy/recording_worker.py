@@ -21,7 +21,7 @@ from triveni.worker.__main__ import main  # first: it keeps signals until there 
 
 from tests.integration.secrecy.transcript import Phase, Record, write  # isort: skip
 from triveni.identity.tls import peer_identity
-from triveni.mpc.machine import Links, Machine
+from triveni.mpc.execute.machine import Links, Machine
 from triveni.mpc.randomness import Keystreams
 
 

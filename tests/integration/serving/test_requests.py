@@ -294,7 +294,8 @@ def test_a_request_whose_other_shares_never_come_expires_while_others_are_served
     began = time.monotonic()
     with ThreadPoolExecutor(2) as threads:
         waiting = [
-            threads.submit(served.ask, party, "POST", INFER, parts[party].body, parts[party].headers) for party in there
+            threads.submit(served.ask, party, "POST", INFER, parts[party].body, parts[party].headers, timeout_s=10)
+            for party in there
         ]
         with Client(served.connection()) as client:
             client.predict(digits[:2])

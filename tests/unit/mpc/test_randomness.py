@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from tests.unit.mpc.machine_programs import drawn, given, op, product_program, program
+from tests.unit.mpc.execute.machine_programs import drawn, given, op, product_program, program
 from triveni.mpc import randomness
 from triveni.mpc.affine import ROWS
 from triveni.mpc.program import Program

@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import Future
 
 from tests.unit.worker.threads import in_thread
-from triveni.mpc.machine import PeerLost
+from triveni.mpc.execute.machine import PeerLost
 from triveni.mpc.randomness import EpochContext, Keystreams
 from triveni.worker.agreement import ProgramsDiffer, Stopped, agree
 from triveni.worker.links import DataLinks

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.unit.worker.threads import in_thread
-from triveni.mpc.machine import Links, Statistics
+from triveni.mpc.execute.machine import Links, Statistics
 from triveni.worker import order
 from triveni.worker.admission import Words
 from triveni.worker.desk import LEADER, Desk

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.worker.threads import in_thread
-from triveni.mpc.machine import PeerLost
+from triveni.mpc.execute.machine import PeerLost
 from triveni.worker.links import DataLinks, LinkLost
 
 MEGABYTE = 1 << 20

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.mpc.prove_evaluation import moved_values
-from tests.unit.mpc.prove_mutations import mutations, unnoticed, without
-from tests.unit.mpc.prove_programs import Dims, Toy
+from tests.unit.mpc.prove.prove_evaluation import moved_values
+from tests.unit.mpc.prove.prove_mutations import mutations, unnoticed, without
+from tests.unit.mpc.prove.prove_programs import Dims, Toy
 from triveni.mpc.affine import Affine
 from triveni.mpc.program import Draw, Program, rewrite
 from triveni.mpc.prove import Row, Unproven, another_run, prove, prove_joint, prove_two, require_proof

@@ -1,4 +1,4 @@
-/* triveni.mpc._kernel: executes tapes (record.h) over an arena. See docs/engine.md.
+/* triveni.mpc.execute._kernel: executes tapes (record.h) over an arena. See docs/engine.md.
  *
  *   check(tape, arena_bytes) -> int          number of the first record that must not be executed, or -1
  *   run(tape, first, count, arena) -> None   executes records of a checked tape; without the GIL

@@ -13,15 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import triveni.mpc
-from tests.unit.mpc.machine_programs import bits_program, const, drawn, op, product_program, program, two_rounds_program
-from tests.unit.mpc.machine_programs import given as input_node
+from tests.unit.mpc.execute.machine_programs import (
+    bits_program,
+    const,
+    drawn,
+    op,
+    product_program,
+    program,
+    two_rounds_program,
+)
+from tests.unit.mpc.execute.machine_programs import given as input_node
 from triveni.mpc.affine import ROWS, Affine
-from triveni.mpc.arena import ALIGNMENT, Block, Life, place
+from triveni.mpc.execute.arena import ALIGNMENT, Block, Life, place
+from triveni.mpc.execute.tape import CODES, InvalidTape, Tape, frame_order, split_setup
+from triveni.mpc.execute.tape_writer import compile_tape
+from triveni.mpc.execute.view import ONE, View, merged
 from triveni.mpc.program import Dtype, Node, Program
 from triveni.mpc.schedule import Schedule
-from triveni.mpc.tape import CODES, InvalidTape, Tape, frame_order, split_setup
-from triveni.mpc.tape_writer import compile_tape
-from triveni.mpc.view import ONE, View, merged
 
 PROGRAMS: list[Callable[[], Program]] = [product_program, bits_program, two_rounds_program]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from triveni.mpc.tape import AXIS_WORDS, CODES, HEADER_WORDS, MAX_DIMS
+from triveni.mpc.execute.tape import AXIS_WORDS, CODES, HEADER_WORDS, MAX_DIMS
 
 WORD, BYTE, BIT = range(3)
 

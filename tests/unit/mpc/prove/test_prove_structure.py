@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.mpc.prove_programs import ANSWER_MASK, Toy
+from tests.unit.mpc.prove.prove_programs import ANSWER_MASK, Toy
 from triveni.mpc.program import Draw, Node, Program, rewrite
 from triveni.mpc.prove import Structure, prove
 

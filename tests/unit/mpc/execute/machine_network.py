@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from triveni.mpc.interpret import evaluate_all
-from triveni.mpc.machine import Machine, PeerLost
+from triveni.mpc.execute.interpret import evaluate_all
+from triveni.mpc.execute.machine import Machine, PeerLost
 from triveni.mpc.ops import NUMPY
 from triveni.mpc.program import PARTIES, Node, Program
 from triveni.mpc.randomness import (

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triveni.mpc.affine import Affine
-from triveni.mpc.arena import Span
+from triveni.mpc.execute.arena import Span
 from triveni.mpc.program import ITEM_BYTES, Dtype, Input, Node
 from triveni.mpc.randomness import Holders
 from triveni.mpc.schedule import PartySchedule

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from triveni.mpc.affine import Affine, product, strides
-from triveni.mpc.arena import Block
+from triveni.mpc.execute.arena import Block
 from triveni.mpc.program import Shape
 
 ZERO = Affine(0)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.mpc.machine_network import CONTEXT, Network, Three, at_the_same_time, secrets_of_three
-from tests.unit.mpc.machine_programs import (
+from tests.unit.mpc.execute.machine_network import CONTEXT, Network, Three, at_the_same_time, secrets_of_three
+from tests.unit.mpc.execute.machine_programs import (
     RandomProgram,
     bits_program,
     product_program,
@@ -19,8 +19,8 @@ from tests.unit.mpc.machine_programs import (
 )
 from triveni.mpc import machine as machine_module
 from triveni.mpc.affine import Affine
-from triveni.mpc.machine import Machine, NoKernel, NotPrepared, NoWeights, PeerLost, WrongRequest, WrongWeights
-from triveni.mpc.native import NativeBackend
+from triveni.mpc.execute.machine import Machine, NoKernel, NotPrepared, NoWeights, PeerLost, WrongRequest, WrongWeights
+from triveni.mpc.execute.native import NativeBackend
 from triveni.mpc.program import Program
 from triveni.mpc.randomness import Keystreams, MissingKey, RunNumberReused
 from triveni.mpc.sharing import reveal, split

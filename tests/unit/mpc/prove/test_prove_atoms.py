@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.mpc.prove_programs import Toy
+from tests.unit.mpc.prove.prove_programs import Toy
 from triveni.mpc.affine import ROWS, Affine
 from triveni.mpc.prove.atoms import Atom, Occurrences, is_bijection, leading_slice
 

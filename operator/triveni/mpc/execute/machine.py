@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from triveni.mpc.batch import Backend, Batch, Step, Words
-from triveni.mpc.interpret import NumpyBackend
-from triveni.mpc.native import KERNEL, NativeBackend
+from triveni.mpc.execute.batch import Backend, Batch, Step, Words
+from triveni.mpc.execute.interpret import NumpyBackend
+from triveni.mpc.execute.native import KERNEL, NativeBackend
 from triveni.mpc.program import Input, Program
 from triveni.mpc.randomness import MAX_RUN, Keystreams, MissingKey, RunNumberReused, draw_layout
 from triveni.mpc.schedule import Phase, Schedule

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from triveni.mpc.affine import Affine, product
-from triveni.mpc.assembler import Assembler
+from triveni.mpc.execute.assembler import Assembler
+from triveni.mpc.execute.tape import KINDS, InvalidTape
+from triveni.mpc.execute.view import ONE, ZERO, View
 from triveni.mpc.ops import ELEMENTWISE
 from triveni.mpc.program import ITEM_BYTES, Dtype, Node, Program, Shape
-from triveni.mpc.tape import KINDS, InvalidTape
-from triveni.mpc.view import ONE, ZERO, View
 
 WALKS_ANY_VIEW = ELEMENTWISE | {"stack", "pad", "patches", "sum", "slice", "transpose"}
 """Operations whose records can read a view with any strides."""

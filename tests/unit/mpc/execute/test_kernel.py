@@ -10,16 +10,23 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.mpc.machine_programs import bits_program, const, op, product_program, program, two_rounds_program
-from tests.unit.mpc.machine_programs import given as input_node
-from tests.unit.mpc.tape_check import is_good
+from tests.unit.mpc.execute.machine_programs import (
+    bits_program,
+    const,
+    op,
+    product_program,
+    program,
+    two_rounds_program,
+)
+from tests.unit.mpc.execute.machine_programs import given as input_node
+from tests.unit.mpc.execute.tape_check import is_good
 from triveni.mpc.affine import ROWS, Affine
-from triveni.mpc.batch import Backend
-from triveni.mpc.interpret import NumpyBackend
-from triveni.mpc.native import KERNEL, NativeBackend, checked
+from triveni.mpc.execute.batch import Backend
+from triveni.mpc.execute.interpret import NumpyBackend
+from triveni.mpc.execute.native import KERNEL, NativeBackend, checked
+from triveni.mpc.execute.tape import RECORD_WORDS, InvalidTape, Tape
+from triveni.mpc.execute.tape_writer import compile_tape
 from triveni.mpc.program import Dtype, Node
-from triveni.mpc.tape import RECORD_WORDS, InvalidTape, Tape
-from triveni.mpc.tape_writer import compile_tape
 
 VARIANTS = KERNEL.variants() if KERNEL else ()
 

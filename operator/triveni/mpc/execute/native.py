@@ -10,15 +10,15 @@ from types import ModuleType
 
 import numpy as np
 
-from triveni.mpc.arena import Span
-from triveni.mpc.batch import Batch, Compute, Frame, Step, Words
+from triveni.mpc.execute.arena import Span
+from triveni.mpc.execute.batch import Batch, Compute, Frame, Step, Words
+from triveni.mpc.execute.tape import InvalidTape, Segment, Tape, TapeRound
+from triveni.mpc.execute.tape_writer import compile_tape
 from triveni.mpc.program import Input, Program
-from triveni.mpc.tape import InvalidTape, Segment, Tape, TapeRound
-from triveni.mpc.tape_writer import compile_tape
 
 KERNEL: ModuleType | None
 try:
-    KERNEL = importlib.import_module("triveni.mpc._kernel")
+    KERNEL = importlib.import_module("triveni.mpc.execute._kernel")
 except ImportError:
     # There was no compiler: every program runs in numpy.
     KERNEL = None

@@ -11,12 +11,12 @@ from functools import partial
 
 import numpy as np
 
-from triveni.mpc.batch import Batch, Frame, Step, Words
+from triveni.mpc.execute.batch import Batch, Frame, Step, Words
+from triveni.mpc.execute.tape import frame_order, split_setup
 from triveni.mpc.ops import NUMPY, Array, evaluate
 from triveni.mpc.program import Input, Node, Program
 from triveni.mpc.randomness import draw_layout
 from triveni.mpc.schedule import Round, Schedule
-from triveni.mpc.tape import frame_order, split_setup
 
 Values = dict[Node, Array]
 

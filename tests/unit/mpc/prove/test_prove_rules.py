@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.mpc.prove_programs import Toy
+from tests.unit.mpc.prove.prove_programs import Toy
 from triveni.mpc.affine import ROWS
 from triveni.mpc.program import Node
 from triveni.mpc.prove import Rule, prove, prove_two

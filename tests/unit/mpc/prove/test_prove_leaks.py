@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.mpc.prove_programs import Toy
+from tests.unit.mpc.prove.prove_programs import Toy
 from triveni.mpc.affine import ROWS
 from triveni.mpc.program import Node
 from triveni.mpc.prove import prove, prove_two

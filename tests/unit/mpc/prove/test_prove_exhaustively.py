@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.unit.mpc.prove_evaluation import Array, evaluate_all
-from tests.unit.mpc.prove_programs import Toy
+from tests.unit.mpc.prove.prove_evaluation import Array, evaluate_all
+from tests.unit.mpc.prove.prove_programs import Toy
 from triveni.mpc.affine import ROWS
 from triveni.mpc.ops import NUMPY
 from triveni.mpc.program import PARTIES, Draw, Node, Program

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triveni.mpc.affine import Affine
-from triveni.mpc.arena import Block, Life
+from triveni.mpc.execute.arena import Block, Life
+from triveni.mpc.execute.tape import AXIS_WORDS, CODES, HEADER_WORDS, KINDS, MAX_DIMS, RECORD_WORDS, Segment
+from triveni.mpc.execute.view import ONE, ZERO, View, merged
 from triveni.mpc.ops import NUMPY
 from triveni.mpc.program import ITEM_BYTES, Dtype, Shape
-from triveni.mpc.tape import AXIS_WORDS, CODES, HEADER_WORDS, KINDS, MAX_DIMS, RECORD_WORDS, Segment
-from triveni.mpc.view import ONE, ZERO, View, merged
 
 
 @dataclass(frozen=True, slots=True)

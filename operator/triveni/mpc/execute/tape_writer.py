@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from triveni.mpc.affine import Affine
-from triveni.mpc.arena import ALIGNMENT, Block, Life, Span, place
-from triveni.mpc.assembler import Assembler
+from triveni.mpc.execute.arena import ALIGNMENT, Block, Life, Span, place
+from triveni.mpc.execute.assembler import Assembler
+from triveni.mpc.execute.tape import InvalidTape, Segment, Tape, TapeRound, frame_order, split_setup
+from triveni.mpc.execute.tape_ops import Operations
+from triveni.mpc.execute.view import ZERO, View
 from triveni.mpc.program import Input, Node, Program
 from triveni.mpc.randomness import Holders, draw_layout
 from triveni.mpc.schedule import Round, Schedule
-from triveni.mpc.tape import InvalidTape, Segment, Tape, TapeRound, frame_order, split_setup
-from triveni.mpc.tape_ops import Operations
-from triveni.mpc.view import ZERO, View
 
 
 def compile_tape(program: Program, party: int) -> Tape:
