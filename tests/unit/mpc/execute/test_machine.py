@@ -17,8 +17,8 @@ from tests.unit.mpc.execute.machine_programs import (
     random_programs,
     two_rounds_program,
 )
-from triveni.mpc import machine as machine_module
 from triveni.mpc.affine import Affine
+from triveni.mpc.execute import machine as machine_module
 from triveni.mpc.execute.machine import Machine, NoKernel, NotPrepared, NoWeights, PeerLost, WrongRequest, WrongWeights
 from triveni.mpc.execute.native import NativeBackend
 from triveni.mpc.program import Program
