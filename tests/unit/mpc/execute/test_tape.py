@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import triveni.mpc
+import triveni.mpc.execute
 from tests.unit.mpc.execute.machine_programs import (
     bits_program,
     const,
@@ -108,7 +108,7 @@ def codes(tape: Tape, *names: str) -> int:
 
 
 def test_the_numbers_of_operations_and_fields_are_those_of_the_kernel() -> None:
-    header = (Path(triveni.mpc.__file__).parent / "kernel" / "record.h").read_text()
+    header = (Path(triveni.mpc.execute.__file__).parent / "kernel" / "record.h").read_text()
     inside = header.split("OP_ADD", 1)[1].split("OPS\n", 1)[0]
     names = ["add"] + [word.strip(",").removeprefix("OP_").lower() for word in inside.split() if word.startswith("OP_")]
     assert {name: number for number, name in enumerate(names)} == dict(CODES)
