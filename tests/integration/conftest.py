@@ -15,8 +15,13 @@ from tests.integration.cluster import MODEL, ROOT
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of compiled programs: the example is compiled once."""
-    return tmp_path_factory.mktemp("programs")
+    """The cache of compiled programs of all integration tests: every net is compiled once.
+
+    It lies where `triveni run` looks for it if XDG_CACHE_HOME is two folders up.
+    """
+    directory = tmp_path_factory.mktemp("cache") / "triveni" / "programs"
+    directory.mkdir(parents=True)
+    return directory
 
 
 @pytest.fixture(scope="session")

@@ -20,12 +20,6 @@ SECONDS = 120
 """For anything; a first compilation takes most of it on a busy machine."""
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of compiled programs for all tests of the session."""
-    return tmp_path_factory.mktemp("cache")
-
-
 class Run:
     """A running `triveni run`; `lines` is what it has printed so far."""
 
@@ -36,7 +30,7 @@ class Run:
             [sys.executable, "-m", "triveni.cli", "run", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"TMPDIR": str(temporary), "XDG_CACHE_HOME": str(programs), "COLUMNS": "300"},
+            env=os.environ | {"TMPDIR": str(temporary), "XDG_CACHE_HOME": str(programs.parents[1]), "COLUMNS": "300"},
             text=True,
         )
 

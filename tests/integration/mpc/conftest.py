@@ -33,11 +33,8 @@ def model_of(keras_nets: Path) -> Callable[[str], KerasModel]:
 
 
 @pytest.fixture(scope="session")
-def program_of(
-    model_of: Callable[[str], KerasModel], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Program]:
+def program_of(model_of: Callable[[str], KerasModel], programs: Path) -> Callable[[str], Program]:
     """The program of a net, compiled once for all tests."""
-    programs = tmp_path_factory.mktemp("programs")
     return cache(lambda name: compile_program(model_of(name).architecture, cache=programs, timeout=120))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,16 +21,16 @@ UNIT = 2**FRACTIONAL_BITS
 
 
 @pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Program:
+def product(programs: Path) -> Program:
     """One product of two secrets, truncated."""
     architecture = Architecture((1,), (Dense("d", 1, use_bias=False),))
-    return compile_program(architecture, cache=tmp_path_factory.mktemp("product"), timeout=120)
+    return compile_program(architecture, cache=programs, timeout=120)
 
 
 @pytest.fixture(scope="module")
-def relu(tmp_path_factory: pytest.TempPathFactory) -> Program:
+def relu(programs: Path) -> Program:
     architecture = Architecture((1,), (Relu("r"),))
-    return compile_program(architecture, cache=tmp_path_factory.mktemp("relu"), timeout=120)
+    return compile_program(architecture, cache=programs, timeout=120)
 
 
 def run(program: Program, words: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -13,27 +13,21 @@ from tests.integration.worker.epoch import Epoch
 MakeEpoch = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Programs that are compiled once for all tests."""
-    return tmp_path_factory.mktemp("programs")
-
-
 @pytest.fixture
-async def make_epoch(tmp_path: Path, cache: Path) -> AsyncIterator[MakeEpoch]:
+async def make_epoch(tmp_path: Path, programs: Path) -> AsyncIterator[MakeEpoch]:
     """Makes an epoch that is not started; whatever is started of it has ended after the test."""
     async with AsyncExitStack() as stack:
 
         async def make(grant: int | None = None, **config: Any) -> Epoch:
-            return await stack.enter_async_context(Epoch(tmp_path, cache, grant, **config))
+            return await stack.enter_async_context(Epoch(tmp_path, programs, grant, **config))
 
         yield make
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> AsyncIterator[Epoch]:
+async def shared(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> AsyncIterator[Epoch]:
     """One epoch that serves all tests of a module which do not end it."""
-    async with Epoch(tmp_path_factory.mktemp("shared"), cache, request_timeout_s=2.0) as epoch:
+    async with Epoch(tmp_path_factory.mktemp("shared"), programs, request_timeout_s=2.0) as epoch:
         await epoch.serve()
         yield epoch
 

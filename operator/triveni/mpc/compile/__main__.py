@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import signal
 import sys
 
 from triveni.mpc.architecture import Architecture, InvalidArchitecture
 from triveni.mpc.compile.driver import COMPILER
 from triveni.mpc.passes import optimise
 
+PR_SET_PDEATHSIG = 1
+
 
 def main() -> int:
     """Exit code 0, or 1 with the reason as the last line of standard error."""
+    _end_with_parent()
     gc.disable()  # a short life in which nothing is thrown away
     try:
         from triveni.mpc.compile.trace import Untraceable, trace
@@ -25,6 +30,12 @@ def main() -> int:
         return 1
     sys.stdout.buffer.write(program.to_json())
     return 0
+
+
+def _end_with_parent() -> None:
+    """A worker that is killed while it compiles leaves no compiler behind (Linux; elsewhere it ends by itself soon)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":
