@@ -21,8 +21,9 @@ LEAST_WORD = 2**12
 
 LEAST_VALUE = LEAST_WORD / fixedpoint.SCALE
 
-LONG_TEXT = 10
-"""A number of so many characters tells by itself; a shorter one only beside another, since logs count things too."""
+SHORT_TEXT, LONG_TEXT, IN_A_ROW = 5, 10, 4
+"""A number of at least LONG_TEXT characters tells by itself; shorter ones do if IN_A_ROW of them follow one another,
+since logs count things too. Still shorter ones are passed over."""
 
 NUMBER = re.compile(rb"-?[0-9](?:[0-9.]|e-)*[0-9]")
 
@@ -90,13 +91,14 @@ class Secrets:
 
     def _find_texts(self, data: bytes) -> set[Hit]:
         found: set[Hit] = set()
-        before: str | None = None
+        in_a_row = 0
         for match in NUMBER.finditer(data):
-            if len(match[0]) >= 6:
-                kind = self._texts.get(match[0])
-                if kind and (before or len(match[0]) >= LONG_TEXT):
-                    found.add(Hit(kind, Form.TEXT))
-                before = kind
+            if len(match[0]) < SHORT_TEXT:
+                continue
+            kind = self._texts.get(match[0])
+            in_a_row = in_a_row + 1 if kind else 0
+            if kind and (len(match[0]) >= LONG_TEXT or in_a_row >= IN_A_ROW):
+                found.add(Hit(kind, Form.TEXT))
         return found
 
 
@@ -122,7 +124,7 @@ def _texts(array: NDArray[np.floating]) -> set[bytes]:
     for value in np.unique(array).tolist():
         if abs(value) >= LEAST_VALUE:
             texts |= {repr(value), str(np.float32(value)), f"{value:.6f}", str(round(value * fixedpoint.SCALE))}
-    return {text.encode() for text in texts if len(text) >= 6}
+    return {text.encode() for text in texts if len(text) >= SHORT_TEXT}
 
 
 def _hash(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -52,6 +52,12 @@ def test_an_input_that_was_not_split_is_found_where_it_went(spoiled: Spoiled) ->
     assert all(Hit("input", Form.WORD) in hits for hits in found)
 
 
+def test_an_input_in_a_log_is_found(honest: Honest, secrets: Secrets) -> None:
+    log = honest.recording.own_files(0)["worker-0.log"]
+    for written in honest.digit.ravel().tolist(), fixedpoint.encode(honest.digit, "input").ravel().tolist():
+        assert secrets.find(log + f'{{"event": "got", "words": {written}}}\n'.encode()) == {Hit("input", Form.TEXT)}
+
+
 @pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize("kind", ["weights", "input", "logits"])
 def test_a_single_secret_among_all_messages_is_found(
