@@ -38,9 +38,11 @@ def drop_identities(program: Program) -> Program:
 def localise_draws(program: Program) -> Program:
     """A draw, or a part of one, that is sent to a party which holds its key is drawn there: the same value, unsent."""
 
+    drawn = {(node.draw, node.party): node for node in program.nodes if node.draw}
+
     def at_home(source: Node, party: int | None) -> Node:
         if source.draw and party in source.draw.holders:
-            return replace(source, party=party)
+            return drawn.setdefault((source.draw, party), replace(source, party=party))
         if source.op == "slice" and (whole := at_home(source.inputs[0], party)).draw and whole.party == party:
             return replace(source, inputs=(whole,), party=party)
         return source

@@ -150,6 +150,12 @@ def test_a_draw_that_the_receiver_can_make_is_made_there() -> None:
     assert result(after).inputs[1].draw == sent.draw
 
 
+def test_a_draw_that_the_receiver_makes_already_is_not_made_twice() -> None:
+    program = one(op("add", 0, draw(0, 0, (0, 2)), draw(0, 2, (0, 2))))
+    first, second = result(passes.localise_draws(program)).inputs
+    assert first is second
+
+
 def test_a_part_of_a_draw_that_the_receiver_can_make_is_made_there() -> None:
     whole = Node("draw", (), {}, (Affine(2), *SHAPE), "i8", 2, draw=Draw((0, 2), 0))
     part = op("slice", 2, whole, start=[1, 0, 0], stop=[2, None, None], step=[1, 1, 1], drop=[0])
