@@ -7,6 +7,7 @@ that the epoch may be over is `EpochOver`; the caller looks for the workers agai
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ from triveni.client.description import Description
 from triveni.client.errors import ClientError, QuotaReached, RequestRefused, WrongAnswer, WrongWorker
 from triveni.client.request import Request, join, largest_answer, read_answer
 from triveni.client.together import together
-from triveni.client.transport import AnswerTooLong, OtherEpoch, OtherWorker, Reply, WorkerLink, worker_link
+from triveni.client.transport import AnswerTooLong, OtherEpoch, Reply, WorkerLink, worker_link
+from triveni.identity.tls import UnexpectedPeer
 
 Words = NDArray[np.int64]
 
@@ -138,7 +140,9 @@ def permanent(link: WorkerLink, error: aiohttp.ClientError) -> ClientError | Non
     if isinstance(error, aiohttp.ClientConnectorCertificateError) and not is_other_epoch(error):
         cause = error.certificate_error
         text = (
-            str(cause) if isinstance(cause, OtherWorker) else "its certificate is not of this SecureModel's authority"
+            str(cause)
+            if isinstance(cause, UnexpectedPeer)
+            else "its certificate is not of this SecureModel's authority"
         )
         return WrongWorker(link.party, link.address, text)
     return None
@@ -157,7 +161,9 @@ def connection_problem(error: aiohttp.ClientError) -> str:
         return "no answer"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return str(error.certificate_error)
-    if isinstance(error, aiohttp.ServerDisconnectedError):
+    if isinstance(error, aiohttp.ServerDisconnectedError) or (
+        isinstance(error, OSError) and error.errno in (errno.ECONNRESET, errno.EPIPE)
+    ):
         return CLOSED
     if isinstance(error, aiohttp.ClientOSError) and error.errno and "SSL" not in (error.strerror or ""):
         return os.strerror(error.errno).lower()
