@@ -111,9 +111,14 @@ class TracedABY3(tfe.protocol.ABY3):  # type: ignore[misc]
             for v in (x, y)
         )
         generate, propagate = generate & propagate, generate ^ propagate
+        # Shared by all slices: made for each by the index operator, they are most of the graph.
+        even, odd, step = (tf.constant([number]) for number in (0, 1, 2))
         while bits > 1:
+            end = tf.constant([bits])
             low, high, low_p, high_p = (
-                self.on_shares(v, partial(_every_second, first)) for v in (generate, propagate) for first in (0, 1)
+                self.on_shares(v, partial(tf.strided_slice, begin=first, end=end, strides=step))
+                for v in (generate, propagate)
+                for first in (even, odd)
             )
             generate, propagate = high ^ (low & high_p), low_p & high_p
             bits //= 2
@@ -156,11 +161,6 @@ def bit_planes(words: tf.Tensor) -> tf.Tensor:
     for size in rest:
         count *= size
     return _marker("bitslice", words, tf.int8, [64, rows, -(-count // 8)])
-
-
-def _every_second(first: int, planes: tf.Tensor) -> tf.Tensor:
-    """planes[first::2]; the index operator makes four times as many graph nodes of it."""
-    return tf.strided_slice(planes, [first], [planes.shape[0]], [2])
 
 
 def _marker(name: str, value: tf.Tensor, dtype: Any, shape: Sequence[int]) -> tf.Tensor:
