@@ -1,4 +1,4 @@
-"""The compiler's process: an architecture on standard input, its program on standard output."""
+"""The compiler's process: an architecture on standard input, its program, if it can be proved, on standard output."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from triveni.mpc.architecture import Architecture, InvalidArchitecture
 from triveni.mpc.compile.driver import COMPILER
 from triveni.mpc.passes import optimise
+from triveni.mpc.prove import Unproven, require_proof
 
 PR_SET_PDEATHSIG = 1
 
@@ -26,7 +27,8 @@ def main() -> int:
         return 1
     try:
         program = optimise(trace(Architecture.from_json(sys.stdin.buffer.read()), COMPILER))
-    except (InvalidArchitecture, Untraceable) as error:
+        require_proof(program)
+    except (InvalidArchitecture, Untraceable, Unproven) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.buffer.write(program.to_json())

@@ -57,13 +57,14 @@ COMPILER = _compiler()
 def compile_program(
     architecture: Architecture, protocol: str = "ABY3", *, cache: Path | None = None, timeout: float = 300
 ) -> Program:
-    """The optimised program of an architecture. It is not proved: see `triveni.mpc.prove`.
+    """The optimised program of an architecture, proved when it was compiled; whoever runs it proves it again.
 
     Blocks for some seconds, unless `cache` (a directory, made if missing) has it. Processes that ask for the same
     program at once compile it once. `timeout` is in seconds and covers waiting for another.
 
     Raises:
-        CompileError: an unknown protocol, a layer that cannot be compiled, no TensorFlow here, or no result in time.
+        CompileError: an unknown protocol, a layer that cannot be compiled, a program that cannot be proved, no
+            TensorFlow here, or no result in time.
     """
     if protocol not in PROTOCOLS:
         raise CompileError(f"protocol {protocol!r} is not built; {', '.join(PROTOCOLS)} is")

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from triveni.mpc.ops import NUMPY, evaluate
+from triveni.mpc.execute.interpret import evaluate_all
+from triveni.mpc.ops import NUMPY, Array
 from triveni.mpc.program import Node, Program
 from triveni.mpc.schedule import Schedule
-
-Array = NDArray[Any]
-
-
-def evaluate_all(program: Program, rows: int, given: Callable[[Node], Array]) -> dict[Node, Array]:
-    """The value of every node; `given` makes those of draws and inputs."""
-    values: dict[Node, Array] = {}
-    for node in program.nodes:
-        if node.draw is not None or node.input is not None:
-            values[node] = given(node)
-        else:
-            values[node] = evaluate(node, [values[source] for source in node.inputs], rows)
-    return values
 
 
 def random_value(node: Node, rows: int, seed: int = 0) -> Array:
@@ -43,8 +27,11 @@ def moved_values(before: Program, after: Program, rows: int = 3) -> list[tuple[i
     value, or a contiguous part of one, that the same party received. Of one bit or byte planes, whole values only.
     """
 
+    def given(node: Node) -> Array:
+        return random_value(node, rows)
+
     def received(program: Program) -> list[tuple[int, Node, bytes]]:
-        values = evaluate_all(program, rows, lambda node: random_value(node, rows))
+        values = evaluate_all(program, given, given, rows)
         sent = Schedule(program).messages
         return [(m.receiver, m.node, np.ascontiguousarray(values[m.node]).tobytes()) for m in sent]
 

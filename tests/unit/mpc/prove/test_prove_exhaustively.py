@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.unit.mpc.prove.prove_evaluation import Array, evaluate_all
 from tests.unit.mpc.prove.prove_programs import Toy
 from triveni.mpc.affine import ROWS
-from triveni.mpc.ops import NUMPY
+from triveni.mpc.execute.interpret import evaluate_all
+from triveni.mpc.ops import NUMPY, Array
 from triveni.mpc.program import PARTIES, Draw, Node, Program
 from triveni.mpc.prove import PartyProof, Rule, prove
 from triveni.mpc.prove.values import value_numbers
@@ -101,7 +101,7 @@ class Truth:
             bits = np.stack([self.number >> (place + k) & 1 for k in range(width)])
             self.draws[draw] = bits.astype(NUMPY["b1"]) if width == 2 else bits[0].astype(NUMPY["b1"])
             place += width
-        self.values = evaluate_all(program, self.rows, self._given)
+        self.values = evaluate_all(program, self._given, self._given, self.rows)
 
     def _given(self, node: Node) -> Array:
         if node.input is not None:
