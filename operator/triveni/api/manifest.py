@@ -1,8 +1,8 @@
 """The manifest: the YAML file that `kubectl apply` takes, read for use on one machine.
 
 One file, one or more documents: exactly one SecureModel and, in the same file, the ConfigMap or Secret that carries its
-model, or the path of a model file. Nothing in it is executed, and it is bounded in size. What a cluster would do with
-the other objects of the file is not done here; they are listed.
+model, or the path of a model file. A model that has to be fetched is fetched only in a cluster. Nothing in the file is
+executed, and it is bounded in size. What a cluster would do with its other objects is not done here; they are listed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any, NoReturn
 import yaml
 from pydantic import ValidationError
 
-from triveni.api.problems import Problem, problems_of, shown
-from triveni.api.securemodel import API_GROUP, API_VERSION, KIND, ConfigMapSource, FileSource, SecretSource, SecureModel
+from triveni.api.model_source import ConfigMapSource, FileSource, SecretSource
+from triveni.api.problems import Problem, not_built, problems_of, shown
+from triveni.api.securemodel import API_GROUP, API_VERSION, KIND, SecureModel
 
 MAX_BYTES = 16 * 2**20
 """Of a manifest: far more than a cluster would take (about 1.5 MB an object)."""
@@ -69,6 +70,8 @@ def read_manifest(path: Path) -> Manifest:
         secure_model = SecureModel.read(ours[0])
     except ValidationError as error:
         raise InvalidManifest(path, problems_of(error)) from None
+    if problem := not_built(secure_model.spec):
+        raise InvalidManifest(path, (problem,))
     used, model = _model(path, secure_model, documents)
     rest = (d for d in documents if d is not ours[0] and d is not used)
     return Manifest(path, secure_model, model, tuple(_title(d) for d in rest))
@@ -162,6 +165,9 @@ def _model(
             return _carried(path, secure_model, documents, "ConfigMap", "configMap", name, "binaryData", key)
         case SecretSource(name=name, key=key):
             return _carried(path, secure_model, documents, "Secret", "secret", name, "data", key)
+    (kind,) = secure_model.spec.model.source.model_dump(exclude_none=True)
+    way_out = "for a run on this machine, write source.file with the path of a .keras file"
+    raise InvalidManifest(path, (Problem(f"spec.model.source.{kind}", "is read only in a cluster", way_out),))
 
 
 def _carried(

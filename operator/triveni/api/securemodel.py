@@ -1,17 +1,27 @@
 """The SecureModel: what a user writes to have a model served, as strict types.
 
-These types are the one definition of the custom resource `triveni.dev/v1alpha1`. They say what may be written and what
-a field means; they read no file (see `manifest`) and decide nothing. Text about what is wrong is made in `problems`.
+These types are the one definition of the custom resource `triveni.dev/v1alpha1`; `crd` makes the definition that a
+cluster is given from them. They say what may be written and what a field means; they read no file (see `manifest`) and
+decide nothing. Text about what is wrong is made in `problems`.
+
+No field is immutable: name, namespace and uid, of which the identities in certificates are made, cannot change in
+Kubernetes, and every change of the spec has a meaning. One of the model, the protocol, batching or the workers is a new
+epoch, one of the quota is a new grant, and the others take effect as they are. What may only grow is in the status, and
+held there (see `status`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
+
+from triveni.api.clients import Client
+from triveni.api.model_source import Model
+from triveni.api.names import LABEL, MAX_NAME, Name, Namespace
+from triveni.api.strict import Given, Strict, broken, rule, ruled
+from triveni.api.workers import Workers
 
 API_GROUP = "triveni.dev"
 API_VERSION = "triveni.dev/v1alpha1"
@@ -20,115 +30,71 @@ KIND = "SecureModel"
 MAX_QUOTA = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly."""
 
-LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+Protocol = Literal["ABY3", "SecureNN"]
 
-Name = Annotated[str, StringConstraints(pattern=LABEL, min_length=1, max_length=50)]
-"""Of a SecureModel: a DNS label that leaves room for what the names of its Services and pods add to it."""
-
-Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
-
-ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
-
-DataKey = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]
-"""A key of a ConfigMap or a Secret."""
-
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+PROTOCOLS_BUILT: frozenset[Protocol] = frozenset({"ABY3"})
+"""Those that this version can serve; a SecureModel may name another, and is told so."""
 
 Quota = Annotated[int, Field(ge=1, le=MAX_QUOTA)]
 
 MaxRows = Annotated[int, Field(ge=1, le=256)]
 
 
-class Strict(BaseModel):
-    """Camel case on the wire, nothing unknown, nothing converted, nothing changed afterwards."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        extra="forbid",
-        strict=True,
-        frozen=True,
-    )
-
-
-class ConfigMapSource(Strict):
-    """The model file is the value of `key` in the `binaryData` of a ConfigMap of the same namespace."""
-
-    name: ObjectName
-    key: DataKey
-
-
-class SecretSource(Strict):
-    """The model file is the value of `key` in the `data` of a Secret of the same namespace."""
-
-    name: ObjectName
-    key: DataKey
-
-
-class FileSource(Strict):
-    """The model file lies on this machine, its path relative to the manifest. For local runs only."""
-
-    path: Annotated[str, StringConstraints(min_length=1)]
-
-
-class Source(Strict):
-    """Where the model file is: exactly one place."""
-
-    config_map: ConfigMapSource | None = None
-    secret: SecretSource | None = None
-    file: FileSource | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        given = [to_camel(name) for name in type(self).model_fields if getattr(self, name) is not None]
-        if not given:
-            raise PydanticCustomError("no_source", "names no source")
-        if len(given) > 1:
-            raise PydanticCustomError("several_sources", "names {given}", {"given": " and ".join(given)})
-        return self
-
-    @property
-    def place(self) -> ConfigMapSource | SecretSource | FileSource:
-        """The one that is given."""
-        place = self.config_map or self.secret or self.file
-        assert place is not None
-        return place
-
-
-class Model(Strict):
-    """The Keras model to serve; with `digest`, only a file of that SHA-256 is accepted."""
-
-    source: Source
-    digest: Digest | None = None
-
-
 class Batching(Strict):
     """How many rows the workers may run together."""
 
-    max_rows: MaxRows = 32
+    max_rows: MaxRows = Field(default=32, description="Most rows of waiting requests that are run together.")
+
+
+_TTL_NEEDS_QUOTA = "ttlSecondsAfterFinished needs requestQuota: without one, serving never finishes"
 
 
 class Spec(Strict):
-    """What is to be served, and how often.
+    """What is to be served, and how often."""
 
-    `request_quota` is the number of requests (rows of a batch count one each) that may be answered in all; None is no
-    limit. `recovery` says what follows when a worker dies: `Reshare` starts a new epoch, `Never` stops.
-    """
+    model_config = ruled(
+        rule(
+            "!has(self.ttlSecondsAfterFinished) || (has(self.requestQuota) && dyn(self.requestQuota) != null)",
+            _TTL_NEEDS_QUOTA,
+        )
+    )
 
-    model: Model
-    protocol: Literal["ABY3"] = "ABY3"
-    request_quota: Quota | None = None
-    recovery: Literal["Reshare", "Never"] = "Reshare"
-    batching: Batching = Batching()
+    model: Model = Field(description="The Keras model to serve.")
+    protocol: Protocol = Field(
+        default="ABY3", description="How the workers compute on shares; SecureNN is not available in this version."
+    )
+    request_quota: Quota | None = Field(
+        default=None,
+        description="How many requests may be answered in all; a row of a batch counts as one. No limit if left out.",
+        json_schema_extra={"nullable": True},
+    )
+    recovery: Literal["Reshare", "Never"] = Field(
+        default="Reshare",
+        description="What follows when a worker dies: Reshare starts a new epoch, Never stops serving for good.",
+    )
+    batching: Batching = Field(default=Batching(), description="How many rows the workers may run together.")
+    workers: Workers = Field(default=Workers(), description="Where and how the three workers run.")
+    clients: Sequence[Client] = Field(
+        default=[],
+        max_length=32,
+        description="From where clients may call; pods of the same namespace with the label"
+        " triveni.dev/client: NAME if left out. A client needs a certificate all the same.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    suspend: bool = Field(
+        default=False,
+        description="Ends the epoch and erases its shares; false again, and a new epoch serves what remains.",
+    )
+    ttl_seconds_after_finished: Given[Annotated[int, Field(ge=0, le=2**31 - 1)]] = Field(
+        default=None,
+        description="The SecureModel is deleted that many seconds after its quota is reached; it stays if left out.",
+    )
 
-    @field_validator("protocol", mode="before")
-    @classmethod
-    def _protocol_is_built(cls, value: Any) -> Any:
-        if value == "SecureNN":
-            raise PydanticCustomError("protocol_not_built", "SecureNN is not built yet")
-        return value
+    @model_validator(mode="after")
+    def _ttl_needs_quota(self) -> Self:
+        if self.ttl_seconds_after_finished is not None and self.request_quota is None:
+            raise broken("has ttlSecondsAfterFinished, but without requestQuota serving never finishes", "add a quota")
+        return self
 
 
 class Metadata(Strict):
@@ -152,7 +118,15 @@ class Metadata(Strict):
 
 
 class SecureModel(Strict):
-    """The resource as a user writes it; `status`, which only the operator writes, is carried along unread."""
+    """A Keras model served by three workers on secret shares: none of them learns weights, inputs or answers."""
+
+    model_config = ruled(
+        rule(
+            f"self.metadata.name.size() <= {MAX_NAME} && self.metadata.name.matches('{LABEL}')",
+            "metadata.name must be at most 50 small letters, digits and '-', starting with a letter and ending with a"
+            " letter or digit: the names of its Services are made from it",
+        )
+    )
 
     api_version: Literal["triveni.dev/v1alpha1"]
     kind: Literal["SecureModel"]
@@ -162,7 +136,7 @@ class SecureModel(Strict):
 
     @classmethod
     def read(cls, document: object) -> Self:
-        """The SecureModel of a document as it stands in a manifest: wire names only.
+        """The SecureModel of a document as it stands in a manifest or comes from a cluster: wire names only.
 
         Raises:
             pydantic.ValidationError: something is wrong; `problems.problems_of` says it for people.
@@ -171,6 +145,6 @@ class SecureModel(Strict):
 
     def with_spec(self, **changes: object) -> Self:
         """The same with some fields of `spec` (wire names) changed, validated again."""
-        document = self.model_dump(mode="json")
+        document = self.model_dump(mode="json", exclude_none=True)
         document["spec"] |= changes
         return self.read(document)

@@ -1,28 +1,52 @@
-"""The status of a SecureModel: what the operator writes, and what it knows after a restart.
+"""The status of a SecureModel: what the operator says about it, and all that it remembers from one life to the next.
 
-It is the operator's only memory. Whatever decides about the quota stands here before anything is done about it.
+Read back from the API server leniently (a newer operator may have written more), written exactly. It holds counts,
+names and reasons; never a share, a key or a weight.
+
+Two things only ever grow, whoever writes: the number of the epoch, which would otherwise be used twice, and what is
+charged to the quota. The API server itself refuses a status that takes them back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-KEPT_CHARGES = 10
-"""Ended epochs whose charge is kept line by line; of older ones only the sum remains."""
+from triveni.api.strict import rule, ruled
 
-Time = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z$")]
-"""RFC 3339 in UTC, as Kubernetes writes times."""
+MAX_CHARGES = 10
+MAX_RECEIPTS = 3
 
-Rows = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+EpochNumber = Annotated[int, Field(ge=1, le=2**53 - 1)]
+
+Party = Annotated[int, Field(ge=0, le=2)]
+
+Time = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+def time_text(moment: datetime) -> str:
+    """A moment as Kubernetes writes it, to the millisecond: a back-off is shorter than a second at times."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def time_of(text: str) -> datetime:
+    """The moment that a status holds."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 class ConditionType(StrEnum):
-    """The conditions of a SecureModel; all of them are set when it is first seen."""
+    """The conditions of a SecureModel; all six are there from the first sight of it on."""
 
     ACCEPTED = "Accepted"
     WORKERS_READY = "WorkersReady"
@@ -47,8 +71,8 @@ class Phase(StrEnum):
     """It is charged. Its objects are deleted."""
 
 
-class Recorded(BaseModel):
-    """Camel case on the wire; fields of a newer version are dropped."""
+class Written(BaseModel):
+    """Camel case on the wire; unknown fields are passed over; nothing is changed afterwards."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -60,116 +84,150 @@ class Recorded(BaseModel):
     )
 
 
-class Condition(Recorded):
-    """A `metav1.Condition`."""
+class Condition(Written):
+    """One condition, as Kubernetes defines them for all resources (metav1.Condition)."""
 
-    type: ConditionType = Field(description="What it is about.")
+    type: ConditionType = Field(description="Which condition it is.")
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
-    reason: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024)] = (
-        Field(description="Why, in one word that programs may compare.")
+    reason: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=1024)] = Field(
+        description="Why, in one word for programs."
     )
     message: Annotated[str, StringConstraints(max_length=32768)] = Field(
-        description="Why, and what to do about it, for people."
+        description="Why, and what to do about it, in words for people."
     )
     last_transition_time: Time = Field(description="When `status` last changed.")
-    observed_generation: int | None = Field(default=None, description="The generation of the spec that it speaks of.")
+    observed_generation: Count | None = Field(
+        default=None, description="Generation of the SecureModel that it is about."
+    )
 
 
-class EpochStatus(Recorded):
+class EpochStatus(Written):
     """The newest epoch."""
 
-    number: Annotated[int, Field(ge=1)] = Field(description="Counts from 1 and is never used again.")
-    grant: Rows | None = Field(default=None, description="Requests that it may answer; absent for no limit.")
-    phase: Phase = Field(description="How far it is.")
+    model_config = ruled(rule("self.number >= oldSelf.number", "an epoch's number is never used again"))
+
+    number: EpochNumber = Field(description="Number of the epoch; counted from 1 and never used again.")
+    grant: Count | None = Field(default=None, description="How many requests it may answer; no limit if left out.")
+    phase: Phase = Field(
+        description=(
+            "Starting: its pods are being made; Started: all are there; Sharing: the model is, or has been, shared; "
+            "Ending: its workers are ending; Ended: it is charged."
+        )
+    )
     started_at: Time = Field(description="When it was granted.")
     ending_at: Time | None = Field(default=None, description="When it was noticed that it ends.")
-    reason: str | None = Field(default=None, description="Why it ends, in one word.")
-    message: str | None = Field(default=None, description="Why it ends, for people.")
+    reason: str | None = Field(default=None, description="Why it ends, in one word for programs.")
+    message: str | None = Field(default=None, description="Why it ends, in words for people.")
     sharing: bool = Field(default=False, description="Whether its sharing job may have begun to hand over shares.")
-    model_hash: str = Field(description="Of the parts of the spec whose change means a new epoch.")
-    authority: str | None = Field(default=None, description="SHA-256 of the certificate of its private authority.")
+    model_hash: str = Field(description="Hash of the parts of the spec of which a change means a new epoch.")
+    authority: str | None = Field(
+        default=None, description="SHA-256 of the certificate of the authority that its certificates come from."
+    )
 
 
-class QuotaStatus(Recorded):
-    """The account of the request quota, over all epochs."""
+class QuotaStatus(Written):
+    """The account of the request quota."""
 
-    charged: Rows = Field(default=0, description="Requests charged to ended epochs.")
-    remaining: Rows | None = Field(default=None, description="Requests not charged yet; absent for no limit.")
+    model_config = ruled(rule("self.charged >= oldSelf.charged", "what is charged to the quota is never taken back"))
 
-
-class WorkerCharge(Recorded):
-    """What one worker reported at the end of an epoch; counts are absent where it reported nothing."""
-
-    party: Annotated[int, Field(ge=0, le=2)] = Field(description="0, 1 or 2.")
-    admitted: Rows | None = Field(default=None, description="Requests that it began to run.")
-    answered: Rows | None = Field(default=None, description="Answer shares that it released.")
-    reason: str | None = Field(default=None, description="Why it ended, in one word.")
+    charged: Count = Field(description="Requests charged to epochs that have ended.")
+    remaining: Count | None = Field(
+        default=None, description="Requests that may still be answered; no limit if left out."
+    )
 
 
-class ChargeStatus(Recorded):
-    """How an ended epoch was charged."""
+class FailureStatus(Written):
+    """Epochs that ended without an answer, one after the other, and what is done about it."""
 
-    epoch: Annotated[int, Field(ge=1)] = Field(description="Its number.")
-    granted: Rows | None = Field(default=None, description="Requests that it might have answered.")
-    rows: Rows = Field(description="Requests charged.")
-    why: str = Field(description="Why so many, for people.")
-    ended: str = Field(description="Why the epoch ended, in one word.")
+    count: Count = Field(description="How many epochs in a row ended without an answer.")
+    unserved: Count = Field(default=0, description="How many epochs in a row never came to serve.")
+    retry_at: Time | None = Field(default=None, description="Not before this time does the next epoch begin.")
+    blocked_generation: Count | None = Field(
+        default=None, description="No epoch begins while the spec still has this generation."
+    )
+    reason: str = Field(description="Why the last one ended, in one word for programs.")
+    message: str = Field(description="Why the last one ended, in words for people.")
+
+
+class WorkerCharge(Written):
+    """What one worker said of its requests when it ended."""
+
+    party: Party = Field(description="Which worker.")
+    admitted: Count | None = Field(default=None, description="Requests that it took in; unknown if left out.")
+    answered: Count | None = Field(default=None, description="Requests whose answer it released; unknown if left out.")
+    reason: str | None = Field(default=None, description="Why it ended, in one word; left out if it gave no report.")
+
+
+class ChargeStatus(Written):
+    """How one ended epoch was charged."""
+
+    epoch: EpochNumber = Field(description="Number of the epoch.")
+    granted: Count | None = Field(default=None, description="What was granted to it; no limit if left out.")
+    rows: Count = Field(description="Requests charged for it.")
+    why: str = Field(description="Why that many.")
+    ended: str = Field(description="Why the epoch ended, in one word for programs.")
     at: Time = Field(description="When it was charged.")
-    workers: tuple[WorkerCharge, ...] = Field(default=(), max_length=3, description="What the workers reported.")
-
-
-class ReceiptStatus(Recorded):
-    """A worker's erasure receipt."""
-
-    epoch: Annotated[int, Field(ge=1)] = Field(description="Of the epoch that ended.")
-    party: Annotated[int, Field(ge=0, le=2)] = Field(description="Which worker gave it.")
-    erased_at: str = Field(description="When the last of its shares was overwritten.")
-    program_digest: str = Field(description="SHA-256 of the program that it ran.")
-    bytes_erased: Rows = Field(description="Bytes of shares, keys and values that were overwritten.")
-
-
-class FailureStatus(Recorded):
-    """Epochs in a row that came to nothing, and what follows from that."""
-
-    count: Rows = Field(default=0, description="Epochs in a row that ended without an answer.")
-    unserved: Rows = Field(default=0, description="Epochs in a row that did not even come to serve.")
-    reason: str = Field(description="Why the last one ended, in one word.")
-    message: str = Field(description="Why the last one ended, for people.")
-    retry_at: Time | None = Field(default=None, description="Not before this time does the next epoch start.")
-    blocked_generation: int | None = Field(
-        default=None, description="No further epoch starts while the spec has this generation."
+    workers: Annotated[Sequence[WorkerCharge], Field(max_length=3)] = Field(
+        default=[], description="What each worker said.", json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
 
 
-class Status(Recorded):
-    """What is known of a SecureModel."""
+class ReceiptStatus(Written):
+    """What a worker said when it had erased its shares."""
 
-    observed_generation: int | None = Field(default=None, description="The newest generation that was acted upon.")
-    conditions: tuple[Condition, ...] = Field(default=(), max_length=8, description="What holds, and why.")
-    served: Rows = Field(default=0, description="Requests answered, as far as is known now.")
-    quota: QuotaStatus | None = Field(default=None, description="The account of the request quota.")
+    epoch: EpochNumber = Field(description="Number of the epoch.")
+    party: Party = Field(description="Which worker.")
+    erased_at: Time = Field(description="When it had erased them.")
+    program_digest: str = Field(description="SHA-256 of the program that it had executed.")
+    bytes_erased: Count = Field(description="How many bytes it overwrote.")
+
+
+class Status(Written):
+    """What the operator says about a SecureModel. Only the operator writes it."""
+
+    model_config = ruled(
+        rule("!has(oldSelf.epoch) || has(self.epoch)", "an epoch's number is never forgotten"),
+        rule("!has(oldSelf.quota) || has(self.quota)", "what is charged to the quota is never forgotten"),
+    )
+
+    observed_generation: Count | None = Field(
+        default=None, description="Generation of the SecureModel that this status is about."
+    )
+    conditions: Sequence[Condition] = Field(
+        default=[],
+        description="Accepted, WorkersReady, Shared, Ready, QuotaReached and PartiesIndependent, with reasons.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    served: Count = Field(default=0, description="Requests answered so far, as far as is known.")
     epoch: EpochStatus | None = Field(default=None, description="The newest epoch.")
-    failures: FailureStatus | None = Field(default=None, description="Absent while all goes well.")
-    client_secret: str | None = Field(default=None, description="The Secret with which clients reach the workers.")
-    charges: tuple[ChargeStatus, ...] = Field(
-        default=(), max_length=KEPT_CHARGES, description="How the newest ended epochs were charged."
+    quota: QuotaStatus | None = Field(default=None, description="The account of the request quota.")
+    failures: FailureStatus | None = Field(default=None, description="Epochs that ended without an answer.")
+    charges: Annotated[Sequence[ChargeStatus], Field(max_length=MAX_CHARGES)] = Field(
+        default=[],
+        description="How the newest epochs were charged, the newest last.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
-    receipts: tuple[ReceiptStatus, ...] = Field(
-        default=(), max_length=3, description="Erasure receipts of the newest epoch that gave any."
+    receipts: Annotated[Sequence[ReceiptStatus], Field(max_length=MAX_RECEIPTS)] = Field(
+        default=[],
+        description="What the workers of the last epoch said when they had erased their shares.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    client_secret: str | None = Field(
+        default=None, description="Secret of the same namespace with the certificate and addresses that a client needs."
     )
 
     @classmethod
-    def read(cls, raw: Mapping[str, Any] | None) -> Self:
-        """The status of an object from the API server, empty if it has none.
+    def read(cls, document: object) -> Self:
+        """The status of an object from the API server; an object without one has the empty status.
 
         Raises:
-            pydantic.ValidationError: somebody else than the operator wrote it.
+            pydantic.ValidationError: somebody else has written it.
         """
-        return cls.model_validate(raw or {}, by_alias=True, by_name=False)
+        return cls.model_validate(document or {}, by_alias=True, by_name=False)
 
     def wire(self) -> dict[str, Any]:
-        """The status as JSON, without what is absent."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """The document that is written: what is not known is left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def condition(self, kind: ConditionType) -> Condition | None:
         """The condition of that type."""

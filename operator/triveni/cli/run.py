@@ -14,7 +14,7 @@ from rich.console import Console
 
 from triveni import __version__
 from triveni.api.manifest import Manifest, read_manifest
-from triveni.api.problems import problems_of
+from triveni.api.problems import Problem, not_built, problems_of
 from triveni.cli import summary as summary_
 from triveni.cli.errors import CommandFailed, bad_input
 from triveni.cli.exit_codes import FAILED, INTERRUPTED, OK
@@ -94,10 +94,17 @@ def _manifest(options: Options) -> Manifest:
     if options.protocol is not None:
         changes["protocol"] = options.protocol
     try:
-        return replace(manifest, secure_model=manifest.secure_model.with_spec(**changes))
+        changed = manifest.secure_model.with_spec(**changes)
     except ValidationError as error:
-        lines = [replace(p, field=OPTIONS.get(p.field, p.field)) for p in problems_of(error)]
-        raise bad_input("\n".join(map(str, lines))) from None
+        raise _wrong_options(problems_of(error)) from None
+    if problem := not_built(changed.spec):
+        raise _wrong_options([problem])
+    return replace(manifest, secure_model=changed)
+
+
+def _wrong_options(problems: Sequence[Problem]) -> CommandFailed:
+    """What is wrong with the spec, said of the options that made it so."""
+    return bad_input("\n".join(str(replace(p, field=OPTIONS.get(p.field, p.field))) for p in problems))
 
 
 def _asked(options: Options, manifest: Manifest) -> tuple[Sequence[Path], bool]:

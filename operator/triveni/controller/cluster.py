@@ -56,6 +56,7 @@ CHILDREN = (PODS, JOBS, SERVICES, SECRETS, NETWORK_POLICIES, DISRUPTION_BUDGETS)
 """Every kind of object that the operator makes for a SecureModel."""
 
 _KINDS = {kind.kind: kind for kind in CHILDREN}
+_KINDS["Lease"] = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -132,34 +133,43 @@ class Cluster:
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object:
         """One object; NotFound if there is none."""
-        return await self._call("GET", _path(kind, namespace, name))
+        return _object(await self._call("GET", _path(kind, namespace, name)))
 
     async def list(self, kind: Kind, namespace: str, selector: str) -> list[Object]:
         """The objects that carry these labels. Of Secrets only the metadata: what they hold is nobody's business."""
         headers = {"Accept": METADATA_ONLY} if kind is SECRETS else {}
         answer = await self._call("GET", _path(kind, namespace), {"labelSelector": selector}, headers=headers)
-        return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in answer["items"]]
+        return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in answer["items"] or ()]
+
+    async def count(self, kind: Kind, namespace: str | None) -> int:
+        """About how many objects there are; NotFound if the API server does not know the kind."""
+        answer = await self._call("GET", _path(kind, namespace), {"limit": "1"})
+        return len(answer["items"] or ()) + int(answer["metadata"].get("remainingItemCount") or 0)
 
     async def create(self, document: Object) -> Object:
         """Create an object; Conflict if it exists."""
         path = _path(_KINDS[document["kind"]], document["metadata"]["namespace"])
-        return await self._call("POST", path, {"fieldManager": FIELD_MANAGER}, document)
+        return _object(await self._call("POST", path, {"fieldManager": FIELD_MANAGER}, document))
 
     async def apply(self, document: Object) -> Object:
         """Server-side apply: create it, or make our fields of it as they should be, whoever has changed them."""
         metadata = document["metadata"]
         path = _path(_KINDS[document["kind"]], metadata["namespace"], metadata["name"])
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        return await self._call("PATCH", path, query, document, {"Content-Type": "application/apply-patch+yaml"})
+        headers = {"Content-Type": "application/apply-patch+yaml"}
+        return _object(await self._call("PATCH", path, query, document, headers))
 
-    async def merge(self, kind: Kind, namespace: str, name: str, patch: Object, *, status: bool = False) -> Object:
-        """Merge a patch into an object that exists; NotFound if it does not.
-
-        With `metadata.resourceVersion` in the patch, Conflict if the object has changed since.
-        """
-        path = _path(kind, namespace, name) + ("/status" if status else "")
+    async def merge(self, kind: Kind, namespace: str, name: str, patch: Object) -> Object:
+        """Merge a patch into an object that exists; NotFound if it does not."""
         headers = {"Content-Type": "application/merge-patch+json"}
-        return await self._call("PATCH", path, {"fieldManager": FIELD_MANAGER}, patch, headers)
+        path = _path(kind, namespace, name)
+        return _object(await self._call("PATCH", path, {"fieldManager": FIELD_MANAGER}, patch, headers))
+
+    async def write_status(self, document: Object) -> Object:
+        """Write the `status` of an object that was read; Conflict if it has changed since."""
+        metadata = document["metadata"]
+        path = _path(SECURE_MODELS, metadata["namespace"], metadata["name"]) + "/status"
+        return _object(await self._call("PUT", path, {"fieldManager": FIELD_MANAGER}, document))
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         """Delete this very object, and what it owns, in the background; nothing happens if it is gone."""
@@ -203,6 +213,11 @@ class Cluster:
         if response.status < 300:
             return json.loads(data)
         raise _error(call, response.status, data)
+
+
+def _object(answer: Any) -> Object:
+    assert isinstance(answer, dict)
+    return answer
 
 
 def _error(call: str, status: int, data: bytes) -> ClusterError:

@@ -6,8 +6,9 @@ Nothing here is trusted more than it has to be: a termination message that canno
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from triveni.controller.objects.names import EPOCH, PARTY
@@ -98,12 +99,19 @@ class Observed:
         return next((sharing for sharing in self.sharing if sharing.epoch == epoch), None)
 
 
-def observe(objects: Iterable[Raw], domains: Mapping[str, str | None] | None = None) -> Observed:
-    """Read the objects that carry the labels of one SecureModel."""
+def observe(
+    objects: Iterable[Raw], departed: Iterable[Raw] = (), domains: Mapping[str, str | None] | None = None
+) -> Observed:
+    """Read the objects that carry the labels of one SecureModel.
+
+    `departed` are pods that are gone, as they last were: what they said at their end counts.
+    """
     children = {(raw["kind"], raw["metadata"]["name"]): raw for raw in objects}
     pods = [raw for (kind, _), raw in children.items() if kind == "Pod"]
     jobs = [raw for (kind, _), raw in children.items() if kind == "Job"]
     workers = [worker for raw in pods if (worker := read_worker(raw)) is not None]
+    gone = [read_worker(raw) for raw in departed if ("Pod", raw["metadata"]["name"]) not in children]
+    workers += [replace(worker, ended=True, running=False, ready=False) for worker in gone if worker is not None]
     sharing = [_read_job(raw, [pod for pod in pods if _labels(pod).get(JOB_NAME) == _name(raw)]) for raw in jobs]
     return Observed(tuple(workers), tuple(s for s in sharing if s is not None), children, domains or {})
 
@@ -150,7 +158,7 @@ def _read_job(raw: Raw, pods: Sequence[Raw]) -> Sharing | None:
         terminated = container.get("state", {}).get("terminated")
         words = _words(terminated)
         if isinstance(words.get("reason"), str) and words["reason"] != "Shared":
-            failure = Problem(words["reason"][:80], str(words.get("message", ""))[:1000])
+            failure = Problem(_word(words["reason"]), str(words.get("message", ""))[:1000])
             permanent = words.get("permanent") is True
         elif terminated is not None and terminated.get("exitCode") != 0:
             failure = _death(pod["status"], terminated)
@@ -203,7 +211,12 @@ def _report(words: Raw) -> Report | None:
     if not all(type(number) is int for number in numbers) or not isinstance(words.get("reason"), str):
         return None
     epoch, party, admitted, answered = (int(number) for number in numbers if number is not None)
-    return Report(epoch, party, admitted, answered, words["reason"][:80])
+    return Report(epoch, party, admitted, answered, _word(words["reason"]))
+
+
+def _word(text: str) -> str:
+    """A reason that a pod gave, if it is one that a condition can carry."""
+    return text if re.fullmatch("[A-Za-z]{1,60}", text) else "Unknown"
 
 
 def _receipt(words: Raw) -> Receipt | None:

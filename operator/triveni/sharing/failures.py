@@ -1,13 +1,17 @@
 """Why a model could not be shared: one type for each reason, with the fields that the sentence is made from.
 
-No field ever holds a weight. `reason` is the word that goes into the report and into a condition of the SecureModel.
+No field ever holds a weight or a credential. `reason` is the word that goes into the report and into a condition of the
+SecureModel, `permanent` says whether another try is of use, and nothing else decides that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+NOT_NOW = frozenset({"NotReady", "EpochEnded", "Busy"})
+"""Refusals of a worker that are about this moment or this epoch, not about what it was given."""
 
 
 class SharingFailure(Exception):
@@ -15,17 +19,72 @@ class SharingFailure(Exception):
 
     reason: ClassVar[str]
 
+    @property
+    def permanent(self) -> bool:
+        """Whether it would happen again with the same SecureModel, however often it is tried."""
+        return True
+
+    def report(self) -> dict[str, Any]:
+        """What is told to whoever started the job."""
+        return {"reason": self.reason, "message": str(self), "permanent": self.permanent}
+
+
+class Transient(SharingFailure):
+    """A failure that the next try may not meet."""
+
+    @property
+    def permanent(self) -> bool:
+        """No."""
+        return False
+
 
 @dataclass(eq=False)
 class SourceNotFound(SharingFailure):
-    """The model file cannot be opened."""
+    """There is no model file where it should be; `source` says where that is."""
 
     reason: ClassVar[str] = "SourceNotFound"
-    path: str
+    source: str
     problem: str
 
     def __str__(self) -> str:
-        return f"model file {self.path}: {self.problem}"
+        return f"{self.source}: {self.problem}"
+
+
+@dataclass(eq=False)
+class SourceRefused(SharingFailure):
+    """Whoever has the model file does not give it to us, or cannot be trusted."""
+
+    reason: ClassVar[str] = "SourceRefused"
+    source: str
+    problem: str
+    way_out: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.problem}; {self.way_out}"
+
+
+@dataclass(eq=False)
+class SourceUnreachable(Transient):
+    """Whoever has the model file cannot be reached, or did not give all of it."""
+
+    reason: ClassVar[str] = "SourceUnreachable"
+    source: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.problem}"
+
+
+@dataclass(eq=False)
+class SourceTooLarge(SharingFailure):
+    """The file is larger than a model that can be served."""
+
+    reason: ClassVar[str] = "SourceTooLarge"
+    source: str
+    limit: int
+
+    def __str__(self) -> str:
+        return f"{self.source} is larger than {self.limit >> 20} MiB, the most that is read; is it the model file?"
 
 
 @dataclass(eq=False)
@@ -33,11 +92,11 @@ class NotAKerasFile(SharingFailure):
     """The file is something else than what ``model.save('model.keras')`` of Keras 3 writes."""
 
     reason: ClassVar[str] = "NotAKerasFile"
-    path: str
+    source: str
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.path} is not a Keras 3 model file: {self.problem}. Write one with model.save('model.keras')"
+        return f"{self.source} is not a Keras 3 model file: {self.problem}. Write one with model.save('model.keras')"
 
 
 @dataclass(eq=False)
@@ -45,11 +104,11 @@ class TruncatedFile(SharingFailure):
     """The file begins as a Keras file and ends too early, or its bytes were changed on the way."""
 
     reason: ClassVar[str] = "TruncatedFile"
-    path: str
+    source: str
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.path} is incomplete: {self.problem}. Copy the file again"
+        return f"{self.source} is incomplete: {self.problem}. Copy the file again"
 
 
 @dataclass(eq=False)
@@ -57,12 +116,12 @@ class DigestMismatch(SharingFailure):
     """The file is not the one that the SecureModel names."""
 
     reason: ClassVar[str] = "DigestMismatch"
-    path: str
+    source: str
     got: str
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.path} has the digest {self.got}, but {self.expected} is expected"
+        return f"{self.source} has the digest {self.got}, but {self.expected} is expected"
 
 
 @dataclass(eq=False)
@@ -105,7 +164,7 @@ class ValueOutOfRange(SharingFailure):
 
 
 @dataclass(eq=False)
-class WorkerUnreachable(SharingFailure):
+class WorkerUnreachable(Transient):
     """A worker did not take its share in time."""
 
     reason: ClassVar[str] = "WorkerUnreachable"
@@ -127,6 +186,15 @@ class WorkerRefused(SharingFailure):
     worker_reason: str
     message: str
 
+    @property
+    def permanent(self) -> bool:
+        """Unless it is only about this moment."""
+        return self.worker_reason not in NOT_NOW
+
+    def report(self) -> dict[str, Any]:
+        """With the worker's own reason."""
+        return {**super().report(), "worker_reason": self.worker_reason}
+
     def __str__(self) -> str:
         return f"worker {self.party} refused ({self.status} {self.worker_reason}): {self.message}"
 
@@ -144,8 +212,8 @@ class ProgramsDiffer(SharingFailure):
 
 
 @dataclass(eq=False)
-class CredentialsUnreadable(SharingFailure):
-    """The certificate or key of the sharing job itself is missing or damaged."""
+class CredentialsUnreadable(Transient):
+    """The certificate or key of the sharing job itself is missing or damaged; the next epoch has others."""
 
     reason: ClassVar[str] = "CredentialsUnreadable"
     directory: str
@@ -155,7 +223,7 @@ class CredentialsUnreadable(SharingFailure):
         return f"credentials in {self.directory}: {self.problem}"
 
 
-class Interrupted(SharingFailure):
+class Interrupted(Transient):
     """Somebody stopped the job (Ctrl-C, SIGTERM) before it was done."""
 
     reason: ClassVar[str] = "Interrupted"

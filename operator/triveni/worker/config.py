@@ -54,6 +54,7 @@ class Config:
     peers: Mapping[int, Address]
     credentials: Path
     report: Path
+    health_listen: Address | None = None
     cache: Path | None = None
     max_rows: int = 32
     connect_timeout_s: float = 60.0
@@ -144,6 +145,10 @@ def _address(field: str, value: Any) -> Address:
     return Address(_text(f"{field}.host", value["host"]), _whole(1, 65535)(f"{field}.port", value["port"]))
 
 
+def _optional_address(field: str, value: Any) -> Address | None:
+    return None if value is None else _address(field, value)
+
+
 def _peers(field: str, value: Any) -> Mapping[int, Address]:
     if not isinstance(value, dict) or not set(value) <= {"0", "1", "2"}:
         raise InvalidConfig(field, repr(value)[:80], "an object with the addresses of the other two parties is needed")
@@ -173,6 +178,7 @@ _REQUIRED: Mapping[str, Callable[[str, Any], Any]] = {
 
 _FIELDS: Mapping[str, Callable[[str, Any], Any]] = {
     **_REQUIRED,
+    "health_listen": _optional_address,
     "cache": _optional_path,
     "max_rows": _whole(1, MAX_ROWS),
     "connect_timeout_s": _seconds,

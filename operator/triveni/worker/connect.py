@@ -22,8 +22,12 @@ from triveni.worker.config import Address
 from triveni.worker.greeting import receive, send, when_ready
 from triveni.worker.log import Log
 
+CONNECT_S = 1.0
+"""For TCP alone. While the cluster's network does not know an address yet, it may swallow what is sent there; a new
+attempt is faster than the system's own, which come after 1, 3 and 7 seconds."""
+
 HANDSHAKE_S = 10.0
-RETRY_FIRST_S, RETRY_MOST_S = 0.05, 0.5
+RETRY_FIRST_S, RETRY_MOST_S = 0.05, 0.25
 HANDSHAKES_AT_ONCE = 16
 
 
@@ -163,7 +167,8 @@ async def _connect_once(meeting: Meeting, party: int, address: Address, kind: Ki
     try:
         raw.setblocking(False)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(raw, (address.host, address.port))
+        async with asyncio.timeout(CONNECT_S):
+            await asyncio.get_running_loop().sock_connect(raw, (address.host, address.port))
         sock = meeting.connecting.wrap_socket(raw, do_handshake_on_connect=False)
     except BaseException:
         raw.close()

@@ -37,7 +37,7 @@ class Runs(Protocol):
 
 
 class Engine:
-    """The engine of one worker."""
+    """The engine of one worker. `running` says whether an order is being carried out."""
 
     def __init__(self, party: int, machine: Runs, links: DataLinks, desk: Desk, max_rows: int) -> None:
         self._party = party
@@ -49,6 +49,7 @@ class Engine:
         self._rows_before = 0
         self._stop: Ending | None = None
         self._idle = False
+        self.running = False
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
 
     def serve(self) -> Ending:
@@ -147,6 +148,13 @@ class Engine:
         return order.decode(frame.decode(self._links.receive(LEADER, size)))
 
     def _execute(self, given: Order, work: Work | None) -> None:
+        self.running = True
+        try:
+            self._carry_out(given, work)
+        finally:
+            self.running = False
+
+    def _carry_out(self, given: Order, work: Work | None) -> None:
         run, rows = given.run, given.rows
         if given.command is Command.PREPARE:
             self._machine.ahead(run, rows, self._links)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from triveni.worker.config import Config
 from triveni.worker.quota import Count
 from triveni.worker.state import Ending
+
+MAX_BYTES = 4096
+"""Of a termination message of which there is more, Kubernetes keeps the end, which is no JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,21 @@ class Report:
             receipt,
         )
 
+    def encoded(self) -> bytes:
+        """The report as one line of JSON of at most `MAX_BYTES`; a message that is too long is cut."""
+        report = self
+        while len(text := (json.dumps(asdict(report)) + "\n").encode()) > MAX_BYTES:
+            message = report.message
+            report = replace(report, message=f"{message[: len(message) * 7 // 8 - 3]}...")
+        return text
+
     def write(self, path: Path) -> None:
         """Write the report as JSON, whole or not at all.
 
         A Kubernetes termination message is a single file mounted into the container, which no rename can replace: that
         one is written in place, in one write.
         """
-        text = (json.dumps(asdict(self)) + "\n").encode()
+        text = self.encoded()
         try:
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
                 try:

@@ -24,6 +24,7 @@ from triveni.worker.control import ControlLink
 from triveni.worker.desk import LEADER, Desk
 from triveni.worker.frame import InvalidFrame
 from triveni.worker.front import Front
+from triveni.worker.health import Health
 from triveni.worker.links import DataLinks
 from triveni.worker.listen import CannotListen, listen
 from triveni.worker.loading import Loaded, Unusable, load
@@ -57,6 +58,7 @@ class Service:
         self._log = log
         self._state = State.STARTING
         self._front = Front(config, self, log)
+        self._health = Health(self, config.run_timeout_s)
         # One thread for all that uses the machine and the data links: keys, weights, runs.
         self._engine_thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._connected = asyncio.Event()
@@ -118,8 +120,10 @@ class Service:
         self.end(Ending(EndReason.TERMINATED, f"asked to end by {signal.Signals(number).name}"))
 
     async def _open(self) -> Meeting:
-        """Listen for clients and for peers."""
+        """Listen for kubelet, which asks from the very start, for clients and for peers."""
         config = self._config
+        if config.health_listen is not None:
+            await self._health.start(listen("probes", config.health_listen))
         credentials = Credentials.read(config.credentials)
         accepting, connecting = server_context(credentials), client_context(credentials)
         front = listen("clients", config.listen)
@@ -234,6 +238,12 @@ class Service:
             "bytes_sent": self._links.bytes_sent if self._links else 0,
             "latency_ms": loaded.engine.latency_ms() if loaded else {},
         }
+
+    def run_progress(self) -> int | None:
+        """A number that grows while a run makes progress; None if nothing runs."""
+        if self._loaded is None or self._links is None or not self._loaded.engine.running:
+            return None
+        return self._links.bytes_sent
 
     async def set_architecture(self, document: Any) -> Mapping[str, Any]:
         """Take the architecture, compile it and agree on keys. The same one again gets the same answer."""
@@ -353,6 +363,7 @@ class Service:
         if self._links is not None:
             self._links.close()
         self._advance(ending.reason.final_state)
+        self._health.stop()
         return self._report(ending, receipt)
 
     async def _stop_engine(self, ending: Ending) -> Ending:

@@ -44,9 +44,25 @@ class EndReason(StrEnum):
         return 0 if self in (EndReason.QUOTA_REACHED, EndReason.TERMINATED) else 1
 
     @property
+    def permanent(self) -> bool:
+        """Whether the next epoch's worker would end for the same reason."""
+        return self in _PERMANENT
+
+    @property
     def final_state(self) -> State:
         """The last state of a worker that ends for this reason."""
         return State.ERASED if self.exit_code == 0 else State.FAILED
+
+
+_PERMANENT = frozenset(
+    {
+        EndReason.COMPILE_FAILED,
+        EndReason.UNPROVEN,
+        EndReason.PROGRAMS_DIFFER,
+        EndReason.INVALID_CONFIG,
+        EndReason.INVALID_CREDENTIALS,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

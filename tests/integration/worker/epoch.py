@@ -129,8 +129,8 @@ class Epoch:
     def __init__(self, directory: Path, cache: Path, grant: int | None = None, **config: Any) -> None:
         self._directory = directory
         self.authority = Authority.create("default", "uid")
-        ports = _free_ports(6)
-        self.fronts, self.peers = ports[:3], ports[3:]
+        ports = _free_ports(9)
+        self.fronts, self.peers, self.probes = ports[:3], ports[3:6], ports[6:]
         self.configs = [self._config(party, grant, cache) | config for party in range(3)]
         self.workers: dict[int, Worker] = {}
         self._sessions: list[aiohttp.ClientSession] = []
@@ -153,6 +153,7 @@ class Epoch:
             "grant": grant,
             "listen": here(self.fronts[party]),
             "peer_listen": here(self.peers[party]),
+            "health_listen": here(self.probes[party]),
             "peers": {str(peer): here(self.peers[peer]) for peer in range(3) if peer != party},
             "credentials": str(credentials),
             "report": str(self._directory / f"report-{party}.json"),
@@ -231,6 +232,15 @@ class Epoch:
 
     def url(self, party: int, path: str) -> str:
         return f"https://127.0.0.1:{self.fronts[party]}{path}"
+
+    async def probe(self, party: int, path: str) -> tuple[int, str] | None:
+        """What kubelet sees; None if nobody listens."""
+        url = f"http://127.0.0.1:{self.probes[party]}{path}"
+        try:
+            async with aiohttp.request("GET", url) as response:
+                return response.status, (await response.text()).removesuffix("\n")
+        except aiohttp.ClientConnectionError:
+            return None
 
     async def ended(self, timeout_s: float = TIMEOUT_S) -> list[int]:
         """The exit codes of all that were started."""

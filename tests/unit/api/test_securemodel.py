@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from triveni.api.problems import LABEL_RULE, RULES, problems_of
-from triveni.api.securemodel import MAX_QUOTA, ConfigMapSource, SecureModel
+from triveni.api.model_source import ConfigMapSource
+from triveni.api.problems import LABEL_RULE, SOURCE_CHOICE, not_built, problems_of
+from triveni.api.securemodel import MAX_QUOTA, SecureModel
 
 DIGEST = "sha256:" + "0a" * 32
 
@@ -93,12 +94,15 @@ def test_anything_else_is_no_quota(quota: Any, shown: str) -> None:
         ("metadata.name", 12, "12 is not text; put it in quotes"),
         ("metadata.namespace", "-", f"'-' is not a namespace; {LABEL_RULE}, at most 63 characters"),
         ("spec", [], "a list is not a mapping; write its fields below it, indented"),
-        ("spec.protocol", "SecureNN", "SecureNN is not available in this version; use ABY3"),
         ("spec.protocol", "aby", "'aby' is not a protocol; use ABY3"),
         ("spec.recovery", "Maybe", "'Maybe' is not a way to recover; use Reshare (share again) or Never (stop)"),
         ("spec.batching.maxRows", 0, "0 is not a number of rows to run together; give a whole number from 1 to 256"),
-        ("spec.model.digest", "abc", f"'abc' is not a digest; {RULES['spec.model.digest'][1]}"),
-        ("spec.model.source", {}, "names no source; give one of configMap, secret or file"),
+        (
+            "spec.model.digest",
+            "abc",
+            "'abc' is not a digest; write sha256: and 64 hexadecimal digits, as sha256sum prints them",
+        ),
+        ("spec.model.source", {}, f"names no source; give {SOURCE_CHOICE}"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_field_and_the_way_out(path: str, value: Any, line: str) -> None:
@@ -120,7 +124,13 @@ def test_two_sources_are_refused_by_naming_both() -> None:
         ("spec.model.source.configmap", "did you mean configMap?"),
         ("metadata.requestQuota", "did you mean spec.requestQuota?"),
         ("metadata.lables", "did you mean labels?"),
-        ("spec.colour", "the fields of spec are model, protocol, requestQuota, recovery, batching"),
+        (
+            "spec.colour",
+            "the fields of spec are model, protocol, requestQuota, recovery, batching, workers, clients, suspend,"
+            " ttlSecondsAfterFinished",
+        ),
+        ("spec.maxRows", "did you mean spec.batching.maxRows?"),
+        ("spec.workers.priorityClass", "did you mean priorityClassName?"),
     ],
 )
 def test_an_unknown_field_is_refused_with_the_one_that_was_meant(path: str, hint: str) -> None:
@@ -132,7 +142,7 @@ def test_an_unknown_field_is_refused_with_the_one_that_was_meant(path: str, hint
     [
         ("metadata", "metadata: is missing; add metadata with a name"),
         ("metadata.name", "metadata.name: is missing; add name"),
-        ("spec.model.source", "spec.model.source: is missing; add one of configMap, secret or file"),
+        ("spec.model.source", f"spec.model.source: is missing; add {SOURCE_CHOICE}"),
     ],
 )
 def test_a_missing_field_is_named(path: str, line: str) -> None:

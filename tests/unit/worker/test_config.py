@@ -36,6 +36,12 @@ def test_a_whole_configuration_is_read(tmp_path: Path) -> None:
     assert (config.grant, config.max_rows, config.drain_s, config.cache) == (3, 16, 0.5, None)
 
 
+def test_probes_are_answered_only_where_that_is_configured() -> None:
+    assert Config.parse(document()).health_listen is None
+    address = {"host": "0.0.0.0", "port": 8080}
+    assert Config.parse(document(health_listen=address)).health_listen == Address("0.0.0.0", 8080)
+
+
 def test_no_grant_is_no_limit() -> None:
     assert Config.parse(document(grant=None)).grant is None
 
@@ -56,6 +62,7 @@ def test_no_grant_is_no_limit() -> None:
         ("grant", {"grant": 1.5}),
         ("grant", {"grant": ...}),
         ("listen", {"listen": "127.0.0.1:80"}),
+        ("health_listen", {"health_listen": 8080}),
         ("listen.port", {"listen": {"host": "127.0.0.1", "port": 0}}),
         ("listen.host", {"listen": {"host": "", "port": 1}}),
         ("peers", {"peers": {"1": {"host": "h", "port": 1}}}),

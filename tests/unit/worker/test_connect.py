@@ -92,6 +92,21 @@ async def test_a_worker_that_starts_late_is_waited_for(meetings: list[Meeting], 
     check([last if party == late else await links[party] for party in range(3)])
 
 
+async def test_an_address_that_swallows_packets_is_tried_anew_at_once(
+    meetings: list[Meeting], lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a Service's is until every node knows it: waiting for the system to repeat itself would cost seconds."""
+    monkeypatch.setattr(module, "CONNECT_S", 0.05)
+    deaf = meetings[0].listener
+    deaf.listen(0)
+    with socket.create_connection(deaf.getsockname()):  # no room for another: Linux drops what comes
+        others = [asyncio.create_task(meet(meetings[party], 10)) for party in (1, 2)]
+        while lines.getvalue().count("no answer in time") < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    deaf.listen(16)
+    check([await meet(meetings[0], 10), *await asyncio.gather(*others)])
+
+
 async def test_a_worker_that_never_comes_is_named_at_the_deadline(meetings: list[Meeting]) -> None:
     meetings[2].listener.close()
     ends = await asyncio.gather(*(meet(meetings[party], 0.5) for party in (0, 1)), return_exceptions=True)

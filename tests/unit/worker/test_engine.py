@@ -143,6 +143,19 @@ async def test_a_single_request_finds_the_work_ahead_done(workers: MakeWorkers) 
     assert three.machines[1].calls[:6] == [(part, run, 1) for run in (1, 2, 3) for part in ("ahead", "online")]
 
 
+async def test_an_engine_runs_while_it_carries_out_an_order_and_not_while_it_waits(workers: MakeWorkers) -> None:
+    three = workers()
+    seen: list[bool] = []
+    three.machines[1].before_exchange = lambda _part: seen.append(three.engines[1].running)
+    three.start()
+    await three.ask("c/a", 1, rows=2)
+    assert seen
+    assert all(seen)
+    async with asyncio.timeout(10):
+        while any(engine.running for engine in three.engines):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 async def test_a_run_of_another_size_burns_the_prepared_number(workers: MakeWorkers) -> None:
     three = workers()
     three.start()

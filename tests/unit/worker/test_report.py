@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from triveni.worker.config import Address, Config
 from triveni.worker.quota import Count
-from triveni.worker.report import Receipt, Report
+from triveni.worker.report import MAX_BYTES, Receipt, Report
 from triveni.worker.state import Ending, EndReason
 
 HERE = Address("127.0.0.1", 1)
@@ -82,3 +83,30 @@ def test_a_file_that_cannot_be_replaced_is_written_in_place(tmp_path: Path, monk
     assert json.loads(path.read_text())["party"] == 2
     assert list(tmp_path.iterdir()) == [path]
     assert path.stat().st_size < 4096, "Kubernetes keeps no more of a termination message"
+
+
+def test_a_report_in_a_directory_that_takes_no_other_file_is_written_in_place(tmp_path: Path) -> None:
+    """As /dev of a container, for a user that is not root."""
+    path = tmp_path / "termination-log"
+    path.write_text("x" * 10_000)
+    with path.open("r+b") as file:
+        report().write(Path(f"/proc/self/fd/{file.fileno()}"))
+    assert json.loads(path.read_text())["party"] == 2
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("character", ["x", '"', "é", "\U0001f512", "\0", "\ud800"])
+def test_a_report_is_never_larger_than_a_termination_message_may_be(character: str) -> None:
+    """Of a larger one Kubernetes keeps the end."""
+    text = replace(report(), message="worker 1 is lost: " + character * 20_000).encoded()
+    assert MAX_BYTES // 2 < len(text) <= MAX_BYTES
+    kept = json.loads(text)["message"]
+    assert kept.startswith(f"worker 1 is lost: {character}")
+    assert kept.endswith(f"{character}...")
+
+
+def test_a_report_that_fits_is_not_cut() -> None:
+    room = MAX_BYTES - len(replace(report(), message="").encoded())
+    full = replace(report(), message="x" * room)
+    assert len(full.encoded()) == MAX_BYTES
+    assert json.loads(full.encoded())["message"] == full.message

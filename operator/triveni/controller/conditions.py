@@ -1,0 +1,197 @@
+"""The six conditions of a SecureModel: what holds, why, and what a person can do about it.
+
+Pure: from the spec, the recorded status and what the cluster shows. A reason is one word that programs may compare;
+each is listed here once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from triveni.api.securemodel import SecureModel
+from triveni.api.status import Condition, ConditionType, Phase, Status, time_text
+from triveni.controller.decide import Hold, account, hold
+from triveni.controller.observed import Observed, Problem
+from triveni.controller.quota import PARTIES
+
+Truth = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A condition before it is compared with the one that stands."""
+
+    status: Truth
+    reason: str
+    message: str
+
+
+def conditions_of(
+    model: SecureModel, status: Status, seen: Observed, refused: Problem | None, now: datetime
+) -> tuple[Condition, ...]:
+    """All six, for a SecureModel that is accepted.
+
+    Args:
+        model: what is wanted.
+        status: as it is about to be recorded.
+        seen: what the cluster shows.
+        refused: what the API server said when it would not create an object of the epoch.
+        now: in UTC.
+    """
+    held = hold(model, status, now)
+    live = status.epoch is not None and status.epoch.phase is not Phase.ENDED
+    workers = _workers(model, status, seen, held if not live else None, refused)
+    shared = _shared(status, seen, held if not live else None)
+    findings = {
+        ConditionType.ACCEPTED: Finding("True", "Valid", "the spec can be carried out"),
+        ConditionType.WORKERS_READY: workers,
+        ConditionType.SHARED: shared,
+        ConditionType.READY: _ready(status, seen, held if not live else None, workers, shared),
+        ConditionType.QUOTA_REACHED: _quota(model, status),
+        ConditionType.PARTIES_INDEPENDENT: _independent(model, status, seen),
+    }
+    return merged(status.conditions, findings, model.metadata.generation, now)
+
+
+def conditions_of_refused(
+    status: Status, reason: str, message: str, generation: int | None, now: datetime
+) -> tuple[Condition, ...]:
+    """All six, for a SecureModel whose spec cannot be carried out; `message` says what is wrong."""
+    waits = Finding("False", "NotAccepted", "the spec has to be mended first; see the condition Accepted")
+    findings = dict.fromkeys(ConditionType, waits)
+    findings[ConditionType.ACCEPTED] = Finding("False", reason, message)
+    findings[ConditionType.QUOTA_REACHED] = Finding("Unknown", "NotAccepted", waits.message)
+    findings[ConditionType.PARTIES_INDEPENDENT] = Finding("Unknown", "NotAccepted", waits.message)
+    return merged(status.conditions, findings, generation, now)
+
+
+def merged(
+    standing: Sequence[Condition], findings: dict[ConditionType, Finding], generation: int | None, now: datetime
+) -> tuple[Condition, ...]:
+    """The new conditions; the time of transition stays where the status stays."""
+    before = {condition.type: condition for condition in standing}
+
+    def condition(kind: ConditionType, finding: Finding) -> Condition:
+        old = before.get(kind)
+        since = old.last_transition_time if old and old.status == finding.status else time_text(now)
+        return Condition(
+            type=kind,
+            status=finding.status,
+            reason=finding.reason,
+            message=finding.message[:2000],
+            last_transition_time=since,
+            observed_generation=generation,
+        )
+
+    return tuple(condition(kind, findings[kind]) for kind in ConditionType)
+
+
+def _workers(model: SecureModel, status: Status, seen: Observed, held: Hold | None, refused: Problem | None) -> Finding:
+    if held is not None:
+        return Finding("False", held.value, _HELD[held])
+    epoch = status.epoch
+    if epoch is None or epoch.phase is Phase.ENDED:
+        return Finding("False", "Starting", "the next epoch is about to start")
+    if epoch.phase is Phase.ENDING:
+        return Finding("False", "EpochEnding", f"epoch {epoch.number} ends: {epoch.message}")
+    if refused is not None:
+        what = f"the API server does not take an object of epoch {epoch.number}: {refused.message}"
+        return Finding("False", "Refused", f"{what}; mend the spec, or what refuses it, and it goes on by itself")
+    workers = seen.workers_of(epoch.number)
+    running = sum(worker is not None and worker.running for worker in workers)
+    if running == PARTIES:
+        return Finding("True", "Running", f"the three workers of epoch {epoch.number} are running")
+    problems = [
+        f"worker {worker.party} ({worker.name}): {worker.problem}"
+        for worker in workers
+        if worker is not None and worker.problem is not None
+    ]
+    if not problems:
+        return Finding("False", "Starting", f"{running} of {PARTIES} workers of epoch {epoch.number} are running")
+    first = next(worker.problem.reason for worker in workers if worker is not None and worker.problem is not None)
+    return Finding("False", first, "; ".join(problems))
+
+
+def _shared(status: Status, seen: Observed, held: Hold | None) -> Finding:
+    failures = status.failures
+    if held in (Hold.REFUSED, Hold.BACK_OFF, Hold.GAVE_UP) and failures is not None:
+        return Finding("False", failures.reason, _way_out(held, failures.message))
+    if held is not None:
+        return Finding("False", held.value, _HELD[held])
+    epoch = status.epoch
+    if epoch is None or epoch.phase in (Phase.ENDED, Phase.STARTING, Phase.STARTED):
+        return Finding("False", "WaitingForWorkers", "the model is shared as soon as all three workers have nodes")
+    sharing = seen.sharing_of(epoch.number)
+    if sharing is not None and sharing.succeeded:
+        return Finding("True", "Shared", f"every worker of epoch {epoch.number} holds its share of the model")
+    if sharing is not None and sharing.failure is not None:
+        return Finding("False", sharing.failure.reason, sharing.failure.message)
+    if epoch.phase is Phase.ENDING:
+        return Finding("False", "EpochEnding", f"epoch {epoch.number} ends: {epoch.message}")
+    if sharing is not None and sharing.problem is not None:
+        return Finding("False", sharing.problem.reason, f"the sharing job waits: {sharing.problem}")
+    return Finding("False", "Sharing", f"the sharing job of epoch {epoch.number} reads the model and hands out shares")
+
+
+def _ready(status: Status, seen: Observed, held: Hold | None, workers: Finding, shared: Finding) -> Finding:
+    if held is not None:
+        return Finding("False", shared.reason, shared.message)
+    epoch = status.epoch
+    if workers.status != "True" or epoch is None:
+        return Finding("False", workers.reason, workers.message)
+    if all(worker is not None and worker.ready for worker in seen.workers_of(epoch.number)):
+        return Finding("True", "Serving", f"epoch {epoch.number} answers requests")
+    if shared.status != "True":
+        return Finding("False", shared.reason, shared.message)
+    return Finding("False", "WorkersNotReady", f"the workers of epoch {epoch.number} do not all serve yet")
+
+
+def _quota(model: SecureModel, status: Status) -> Finding:
+    quota, charged = model.spec.request_quota, account(model, status).charged
+    if quota is None:
+        return Finding("False", "NoQuota", f"{charged} requests charged; there is no spec.requestQuota")
+    if charged >= quota:
+        return Finding("True", "QuotaReached", f"{charged} requests charged of {quota}; raise it to serve on")
+    return Finding("False", "BelowQuota", f"{charged} requests charged of {quota}")
+
+
+def _independent(model: SecureModel, status: Status, seen: Observed) -> Finding:
+    epoch, key = status.epoch, model.spec.workers.topology_key
+    if epoch is None or epoch.phase is Phase.ENDED:
+        return Finding("Unknown", "NoWorkers", "there are no workers now")
+    workers = seen.workers_of(epoch.number)
+    waiting = [worker for worker in workers if worker is None or worker.node is None]
+    stuck = [worker for worker in waiting if worker is not None and worker.problem is not None]
+    if stuck and model.spec.workers.independence == "Required":
+        what = f"worker {stuck[0].party} finds no place of its own: {stuck[0].problem}"
+        return Finding("False", "Unschedulable", f"{what}; add nodes, or write independence: Preferred")
+    if waiting:
+        return Finding("Unknown", "NotPlaced", "not all three workers have a node yet")
+    domains = [seen.domains.get(worker.node) for worker in workers if worker is not None and worker.node is not None]
+    named = [domain for domain in domains if domain is not None]
+    if len(named) < PARTIES:
+        return Finding("Unknown", "NoTopology", f"not every node has the label {key}")
+    if len(set(named)) == PARTIES:
+        return Finding("True", "Apart", f"the three workers are in three different domains of {key}")
+    where = ", ".join(f"worker {party} in {domain}" for party, domain in enumerate(named))
+    how = "write independence: Required, and have three such domains"
+    return Finding("False", "Together", f"who controls one domain of {key} may see two shares ({where}); {how}")
+
+
+def _way_out(held: Hold, message: str) -> str:
+    if held is Hold.BACK_OFF:
+        return f"{message}; it is tried again by itself"
+    return f"{message}; it is not tried again until the spec changes (suspending and resuming is a change)"
+
+
+_HELD = {
+    Hold.QUOTA_REACHED: "the request quota is reached; raise spec.requestQuota to serve on",
+    Hold.SUSPENDED: "spec.suspend is true; set it to false to serve on",
+    Hold.RECOVERY_NEVER: "a worker was lost and spec.recovery is Never; set it to Reshare to serve on",
+    Hold.GAVE_UP: "too many epochs in a row came to nothing; change the spec to try again (suspend and resume will do)",
+    Hold.REFUSED: "the model cannot be served; see the condition Shared",
+    Hold.BACK_OFF: "the last epoch failed; the next one starts soon",
+}

@@ -1,0 +1,104 @@
+"""The events of a SecureModel: one for each transition, in the words of its conditions. Pure but for the name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import uuid4
+
+from triveni.api.securemodel import API_VERSION, KIND
+from triveni.api.status import ConditionType, Phase, Status, time_text
+
+REPORTER = "triveni-operator"
+
+EventType = Literal["Normal", "Warning"]
+
+GOOD = {
+    ConditionType.ACCEPTED: "True",
+    ConditionType.WORKERS_READY: "True",
+    ConditionType.SHARED: "True",
+    ConditionType.READY: "True",
+    ConditionType.PARTIES_INDEPENDENT: "True",
+}
+
+EXPECTED = frozenset(
+    {
+        "Starting",
+        "WaitingForWorkers",
+        "Sharing",
+        "WorkersNotReady",
+        "EpochEnding",
+        "QuotaReached",
+        "Suspended",
+        "NotAccepted",
+        "BackOff",
+    }
+)
+"""Reasons for which a condition is False without anything being wrong, or without being news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened: a type, a reason in one word, and a message for people."""
+
+    type: EventType
+    reason: str
+    message: str
+
+
+def transitions(before: Status, after: Status) -> Iterator[Event]:
+    """The events of the step from one recorded status to the next."""
+    yield from _epoch(before, after)
+    for kind, good in GOOD.items():
+        old, new = before.condition(kind), after.condition(kind)
+        if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
+            continue
+        if new.status == good:
+            yield Event("Normal", new.reason, new.message)
+        elif new.status == "False" and new.reason not in EXPECTED and kind is not ConditionType.READY:
+            yield Event("Warning", new.reason, new.message)
+    reached, was = after.condition(ConditionType.QUOTA_REACHED), before.condition(ConditionType.QUOTA_REACHED)
+    if reached is not None and reached.status == "True" and (was is None or was.status != "True"):
+        yield Event("Normal", reached.reason, reached.message)
+
+
+def _epoch(before: Status, after: Status) -> Iterator[Event]:
+    old, new = before.epoch, after.epoch
+    if new is None or (old is not None and (old.number, old.phase) == (new.number, new.phase)):
+        return
+    if new.phase is Phase.STARTING:
+        grant = "no limit" if new.grant is None else f"{new.grant} requests"
+        yield Event("Normal", "EpochStarted", f"epoch {new.number} starts, granted {grant}")
+    if new.phase is Phase.ENDING:
+        yield Event("Normal", "EpochEnding", f"epoch {new.number} ends: {new.message}")
+    if new.phase is Phase.ENDED and after.charges:
+        charge = after.charges[-1]
+        yield Event("Normal", "EpochCharged", f"epoch {charge.epoch}: {charge.rows} requests charged: {charge.why}")
+
+
+def event_object(metadata: Mapping[str, Any], event: Event, now: datetime) -> dict[str, Any]:
+    """The event as the API server takes it; `metadata` is that of the SecureModel."""
+    name, namespace = metadata["name"], metadata["namespace"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{name}.{uuid4().hex[:16]}", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": namespace,
+            "name": name,
+            "uid": metadata["uid"],
+        },
+        "type": event.type,
+        "reason": event.reason,
+        "message": event.message[:1000],
+        "source": {"component": REPORTER},
+        "reportingComponent": REPORTER,
+        "reportingInstance": REPORTER,
+        "firstTimestamp": time_text(now),
+        "lastTimestamp": time_text(now),
+        "count": 1,
+    }

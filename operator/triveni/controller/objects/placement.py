@@ -1,0 +1,44 @@
+"""On which nodes the three workers run: apart from each other, and where the user says.
+
+Two workers on one node are in the hands of one administrator, who could join what they hold. `Required` keeps a worker
+pending rather than let that happen; `Preferred` lets it happen where there is no other way, and a condition says so.
+"""
+
+from __future__ import annotations
+
+from triveni.api.securemodel import SecureModel
+from triveni.controller.objects import names
+from triveni.controller.objects.names import Component
+from triveni.controller.objects.owned import Object
+from triveni.controller.objects.wanted import wanted
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
+
+def affinity(model: SecureModel, epoch: int) -> Object:
+    """The user's affinity with the rule of independence added to it.
+
+    The rule looks at pods of the same epoch only: one of the epoch before that still ends does not keep a node taken.
+    """
+    workers = model.spec.workers
+    theirs = wanted(model).get("affinity", {})
+    apart = dict(theirs.get("podAntiAffinity", {}))
+    term = {
+        "labelSelector": {"matchLabels": names.selector(model, Component.WORKER, epoch)},
+        "topologyKey": workers.topology_key,
+    }
+    if workers.independence == "Required":
+        apart[REQUIRED] = [*apart.get(REQUIRED, []), term]
+    else:
+        apart[PREFERRED] = [*apart.get(PREFERRED, []), {"weight": 100, "podAffinityTerm": term}]
+    return {**theirs, "podAntiAffinity": apart}
+
+
+def where(model: SecureModel) -> Object:
+    """The fields of a pod's spec that say on which kind of node it may run; also for the sharing job.
+
+    The job has the same image and the same nodes open to it, but need not be apart from anybody: it ends.
+    """
+    fields = ("nodeSelector", "tolerations", "priorityClassName")
+    return {field: value for field, value in wanted(model).items() if field in fields}

@@ -1,0 +1,180 @@
+"""Makes what a SecureModel and its epoch need and the cluster does not have, and repairs what somebody changed.
+
+The order matters: addresses before certificates, policies before the pods that they close in, pods before the sharing
+job. Everything may have been done before, in part or in whole, by an operator that was killed; what is there and right
+is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+
+from triveni.api.securemodel import SecureModel
+from triveni.api.status import EpochStatus, Phase
+from triveni.controller import objects
+from triveni.controller.cluster import PODS, SECRETS, Cluster, Conflict, NotFound, Object, kind_of
+from triveni.controller.objects import ClusterIPs, Settings, names
+from triveni.controller.observed import Observed, Raw
+from triveni.identity.authority import Authority
+from triveni.identity.names import PARTIES, Identity
+
+AUTHORITY_ANNOTATION = "triveni.dev/authority"
+"""On every Secret with a certificate: the fingerprint of the authority that it comes from."""
+
+ADDRESSES_ANNOTATION = "triveni.dev/addresses"
+"""On the clients' Secret: the addresses in its connection file."""
+
+
+def fingerprint(authority: Authority) -> str:
+    """SHA-256 of the authority's certificate, in hexadecimal."""
+    return authority.certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def standing_authority(model: SecureModel, seen: Observed) -> str | None:
+    """The fingerprint of the authority whose Secret stands in the cluster; None if there is none."""
+    secret = seen.children.get(("Secret", names.authority_secret(model)))
+    annotations = (secret or {}).get("metadata", {}).get("annotations") or {}
+    value = annotations.get(AUTHORITY_ANNOTATION)
+    return str(value) if value else None
+
+
+def drifted(desired: Any, found: Any) -> bool:
+    """Whether an object in the cluster lacks something that is desired.
+
+    Fields that are there without being desired (defaults, the status) are no difference; elements of a list are.
+    """
+    if isinstance(desired, Mapping):
+        return not isinstance(found, Mapping) or any(drifted(desired[key], found.get(key)) for key in desired)
+    if isinstance(desired, list):
+        if not desired:
+            return bool(found)
+        same_length = isinstance(found, list) and len(found) == len(desired)
+        return not same_length or any(drifted(a, b) for a, b in zip(desired, found, strict=True))
+    return bool(desired != found)
+
+
+class Provision:
+    """Makes the objects of one SecureModel. One use, over one observation."""
+
+    def __init__(self, cluster: Cluster, settings: Settings, model: SecureModel, seen: Observed) -> None:
+        self._cluster, self._settings, self._model, self._seen = cluster, settings, model, seen
+        self.made = 0
+
+    async def make(self, epoch: EpochStatus) -> None:
+        """Make all that is missing for this epoch, as far as its phase allows it.
+
+        Raises:
+            ClusterError: the API server does not do it; what was made until then stays.
+            DamagedAuthority: the authority's Secret cannot be used.
+        """
+        authority = await self._authority()
+        addresses = await self._services(epoch.number)
+        for wanted in (*objects.network_policies(self._model), objects.disruption_budget(self._model)):
+            await self._apply(wanted)
+        await self._client_secret(authority, addresses)
+        await self._epoch_secrets(authority, epoch, addresses)
+        await self._pods(epoch)
+        if epoch.phase is Phase.SHARING:
+            await self._create(objects.sharing_job(self._model, epoch.number, addresses, self._settings))
+
+    async def _authority(self) -> Authority:
+        name, namespace = names.authority_secret(self._model), self._model.metadata.namespace
+        if standing_authority(self._model, self._seen) is not None:
+            return objects.authority_of(await self._cluster.get(SECRETS, name, namespace))
+        authority = Authority.create(namespace, names.uid(self._model))
+        secret = _annotated(
+            objects.authority_secret(self._model, authority), {AUTHORITY_ANNOTATION: fingerprint(authority)}
+        )
+        await self._cluster.create(secret)
+        self.made += 1
+        return authority
+
+    async def _services(self, epoch: int) -> ClusterIPs:
+        first, second, third = [
+            str((await self._apply(service))["spec"]["clusterIP"]) for service in objects.services(self._model, epoch)
+        ]
+        return first, second, third
+
+    async def _client_secret(self, authority: Authority, addresses: ClusterIPs) -> None:
+        name = names.client_secret(self._model)
+        marks = {AUTHORITY_ANNOTATION: fingerprint(authority), ADDRESSES_ANNOTATION: ",".join(addresses)}
+        found = self._found("Secret", name)
+        if found is not None:
+            if not drifted(marks, found["metadata"].get("annotations")):
+                return
+            await self._cluster.delete(SECRETS, self._model.metadata.namespace, name, found["metadata"]["uid"])
+        identity = Identity.of_client(authority.namespace, authority.uid, names.CLIENT_NAME)
+        secret = objects.client_secret(self._model, authority.issue(identity), addresses)
+        await self._cluster.create(_annotated(secret, marks))
+        self.made += 1
+
+    async def _epoch_secrets(self, authority: Authority, epoch: EpochStatus, addresses: ClusterIPs) -> None:
+        number, marks = epoch.number, {AUTHORITY_ANNOTATION: fingerprint(authority)}
+        namespace, uid = authority.namespace, authority.uid
+        for party in PARTIES:
+            if self._found("Secret", names.worker(self._model, number, party)) is None:
+                credentials = authority.issue(Identity.worker(namespace, uid, number, party))
+                secret = objects.worker_secret(self._model, number, epoch.grant, party, credentials, addresses)
+                await self._create(_annotated(secret, marks))
+        if self._found("Secret", names.sharing(self._model, number)) is None:
+            credentials = authority.issue(Identity.sharing_job(namespace, uid, number))
+            await self._create(_annotated(objects.sharing_secret(self._model, number, credentials), marks))
+
+    async def _pods(self, epoch: EpochStatus) -> None:
+        for party in PARTIES:
+            pod = objects.worker_pod(self._model, epoch.number, party, self._settings)
+            found = self._found("Pod", pod["metadata"]["name"])
+            if found is None:
+                if epoch.phase is Phase.STARTING:
+                    await self._create(pod)
+            elif drifted(_identity(pod), found):
+                # Labels decide which policies close a pod in. A merge never creates a pod, as applying one would.
+                await self._merge_identity(pod)
+
+    async def _merge_identity(self, pod: Object) -> None:
+        metadata = pod["metadata"]
+        try:
+            await self._cluster.merge(PODS, metadata["namespace"], metadata["name"], _identity(pod))
+        except NotFound:
+            return
+        self.made += 1
+
+    async def _apply(self, wanted: Object) -> Raw:
+        """Apply an object that lives through epochs, unless it stands as it should."""
+        found = self._found(wanted["kind"], wanted["metadata"]["name"])
+        if found is not None and not drifted(wanted, found):
+            return found
+        self.made += 1
+        return await self._cluster.apply(wanted)
+
+    async def _create(self, wanted: Object) -> None:
+        """Create an object of an epoch, unless it exists."""
+        if self._found(wanted["kind"], wanted["metadata"]["name"]) is not None:
+            return
+        try:
+            await self._cluster.create(wanted)
+        except Conflict:
+            return
+        self.made += 1
+
+    def _found(self, kind: str, name: str) -> Raw | None:
+        return self._seen.children.get((kind, name))
+
+
+async def remove(cluster: Cluster, raw: Raw) -> None:
+    """Delete an object that was observed, and no other that has its name by now."""
+    metadata = raw["metadata"]
+    if "deletionTimestamp" not in metadata:
+        await cluster.delete(kind_of(raw), metadata["namespace"], metadata["name"], metadata["uid"])
+
+
+def _annotated(document: Object, annotations: Mapping[str, str]) -> Object:
+    return document | {"metadata": document["metadata"] | {"annotations": dict(annotations)}}
+
+
+def _identity(document: Object) -> Object:
+    metadata = document["metadata"]
+    return {"metadata": {"labels": metadata["labels"], "ownerReferences": metadata["ownerReferences"]}}
