@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,13 @@ def encode(document: Mapping[str, Any]) -> bytes:
     line = _line(document)
     if len(line) <= MAX_BYTES:
         return line
-    message, shortest = str(document["message"]), _line({**document, "message": CUT})
-    kept = message.encode(errors="replace")[: MAX_BYTES - len(shortest)]
-    # JSON writes a quote, a backslash or a control character with more bytes than it has.
-    while len(line := _line({**document, "message": kept.decode(errors="ignore") + CUT})) > MAX_BYTES:
-        kept = kept[: -max(1, len(line) - MAX_BYTES)]
-    return line
+    message = str(document["message"])
+
+    def cut(length: int) -> bytes:
+        return _line({**document, "message": message[:length] + CUT})
+
+    # JSON writes some characters with six bytes and some with one, so how many fit is found by trying.
+    return cut(bisect_right(range(len(message)), MAX_BYTES, key=lambda length: len(cut(length))) - 1)
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:

@@ -78,20 +78,38 @@ def run(
 
 @app.command(epilog=EXIT_CODES)
 def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG, npy or npz files.")],
-    connection: Annotated[Path, typer.Option(metavar="FILE", help="The connection file that the runner wrote.")],
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="[NAME] IMAGE...", help="PNG, npy or npz files, after a SecureModel's name.")
+    ],
+    connection: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A connection file, of the runner or mounted; then no NAME.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="The SecureModel's, instead of the kubeconfig's.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="Of the kubeconfig, instead of its current one.")] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead of KUBECONFIG or ~/.kube/config.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON line for each image.")] = False,
     timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="For each prediction, waiting for workers included.")
     ] = 60.0,
     until_quota: Annotated[bool, typer.Option("--until-quota", hidden=True)] = False,
 ) -> None:
-    """Ask running workers for predictions; they learn neither the images nor the answers."""
+    """Ask running workers for predictions; they learn neither the images nor the answers.
+
+    Workers on this machine or, inside a cluster, reachable ones are named by a connection file; from outside a cluster,
+    NAME is a SecureModel there, and its API server forwards the connections.
+    """
     from triveni.cli.errors import told
+    from triveni.cli.predict import Options
     from triveni.cli.predict import predict as predict_
 
     with told():
-        predict_(connection, images, as_json=as_json, until_quota=until_quota, timeout=timeout)
+        predict_(
+            Options(arguments, connection, namespace, context, kubeconfig, as_json, until_quota, timeout),
+        )
 
 
 @app.command(epilog=EXIT_CODES)

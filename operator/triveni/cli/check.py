@@ -42,7 +42,7 @@ def check(model: Path, console: Console) -> int:
         console.print(_layers(keras.architecture))
         split_model(keras)
     except SourceNotFound as error:
-        raise CommandFailed(f"{error}; give a .keras file or a manifest", 2) from None
+        raise CommandFailed(f"{error.source}: {error.problem}; give a .keras file or a manifest", 2) from None
     except SharingFailure as error:
         raise CommandFailed(f"refused ({error.reason}): {error}") from None
     program = _compile(keras.architecture, protocol, console)

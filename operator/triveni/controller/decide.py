@@ -364,7 +364,10 @@ def act(model: SecureModel, status: Status, seen: Observed, now: datetime) -> Ac
     workers = [w for w in seen.workers_of(epoch.number) if w is not None and not w.ended and not w.deleting]
     since = (now - time_of(epoch.ending_at)).total_seconds() if epoch.ending_at else 0.0
     waits = Ended(epoch.reason or Ended.WORKER_ENDED).by_themselves and since < END_S
-    jobs = tuple(raw for (kind, _), raw in seen.children.items() if kind == "Job" and _epoch_of(raw) == epoch.number)
+    # One that has ended stays until the charge: what it said decides about the next epoch.
+    sharing = seen.sharing_of(epoch.number)
+    running = sharing is not None and not sharing.succeeded and not sharing.failed
+    jobs = (seen.children["Job", sharing.name],) if sharing is not None and running else ()
     deadlines = (FORGOTTEN_S, END_S, LOST_S)
     again = next((deadline - since for deadline in deadlines if deadline > since), LOST_S)
     if waits:

@@ -119,7 +119,7 @@ class Reconciler:
         """Reconcile one SecureModel; whatever goes wrong with it must not keep the others waiting."""
         try:
             async with asyncio.timeout(RECONCILE_S):
-                again = await self._reconcile(key)
+                again = await self.reconcile(key)
         except Conflict as error:
             self._metrics.reconciled("conflict", time.monotonic() - began)
             log.debug("somebody else was faster", call=error.call, reason=error.reason)
@@ -141,7 +141,7 @@ class Reconciler:
         self._metrics.reconciled("error", time.monotonic() - began)
         self._metrics.failed(type(error).__name__)
 
-    async def _reconcile(self, key: Key) -> float | None:
+    async def reconcile(self, key: Key) -> float | None:
         """Take steps until there is nothing to do now; when to look again, in seconds."""
         for _ in range(STEPS):
             try:

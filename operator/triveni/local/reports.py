@@ -47,10 +47,6 @@ def read_report(path: Path) -> WorkerReport | None:
     )
 
 
-TRANSIENT = frozenset({"WorkerUnreachable", "Interrupted"})
-NOT_NOW = frozenset({"NotReady", "EpochEnded", "Busy"})
-
-
 @dataclass(frozen=True, slots=True)
 class SharingFailure:
     """Why the sharing process failed; `permanent` if it would fail again with the same model."""
@@ -63,10 +59,9 @@ class SharingFailure:
 def read_sharing_failure(path: Path) -> SharingFailure | None:
     """What the sharing process reported at `path`; None if it reported no failure."""
     document = _document(path)
-    reason = (document or {}).get("reason")
-    if not document or not isinstance(reason, str):
+    reason, permanent = (document or {}).get("reason"), (document or {}).get("permanent")
+    if not document or not isinstance(reason, str) or not isinstance(permanent, bool):
         return None
-    permanent = reason not in TRANSIENT and document.get("worker_reason") not in NOT_NOW
     return SharingFailure(reason, str(document.get("message") or reason), permanent)
 
 

@@ -2,62 +2,88 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import resource
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography import x509
 
+from triveni.api import termination
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity, InvalidIdentity, Role
 from triveni.identity.tls import InvalidCredentials, client_context
+from triveni.sharing.arguments import Arguments, FilePlace, S3Place, UrlPlace, parse
+from triveni.sharing.content import Content, read_file
+from triveni.sharing.download import Remote, download
 from triveni.sharing.failures import CredentialsUnreadable, Interrupted, SharingFailure
 from triveni.sharing.hand_over import Shared, hand_over
-from triveni.sharing.keras_file import read_model
-from triveni.sharing.report import Steps, write_report
+from triveni.sharing.keras_file import parse_model
+from triveni.sharing.s3 import Bucket, read_keys, s3_object
 from triveni.sharing.shares import split_model
-from triveni.sharing.worker_link import Address
+from triveni.sharing.steps import Steps
+
+T = TypeVar("T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job; 0 if every worker has its share, 1 if not, 2 for wrong arguments."""
-    arguments = _arguments(argv)
+    arguments = parse(argv)
     steps = Steps()
     # Plain weights must not reach a disk by way of a crash, and a pod is stopped by SIGTERM as a terminal by Ctrl-C.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    failure: SharingFailure | None = None
+    report: dict[str, Any] = {"reason": "Shared", "message": "every worker has its share"}
     try:
-        shared = _share(arguments, steps)
-        report = {"reason": "Shared", "message": "every worker has its share", "program_digest": shared.program_digest}
-    except SharingFailure as failure:
-        report = {"reason": failure.reason, "message": str(failure)}
+        report["program_digest"] = _share(arguments, steps).program_digest
+    except SharingFailure as error:
+        failure = error
     except KeyboardInterrupt:
-        report = {"reason": Interrupted.reason, "message": str(Interrupted())}
-    write_report(arguments.report, {**report, "seconds": steps.seconds})
-    if report["reason"] == "Shared":
+        failure = Interrupted()
+    termination.write(arguments.report, {**(failure.report() if failure else report), "seconds": steps.seconds})
+    if failure is None:
         return 0
-    sys.stderr.write(f"{report['reason']}: {report['message']}\n")
+    sys.stderr.write(f"{failure.reason}: {failure}\n")
     return 1
 
 
-def _share(arguments: argparse.Namespace, steps: Steps) -> Shared:
+def _share(arguments: Arguments, steps: Steps) -> Shared:
+    def left() -> float:
+        return max(arguments.timeout - steps.seconds, 0.0)
+
     credentials, me = _credentials(arguments.credentials)
-    model = read_model(arguments.model, arguments.digest)
+    content = _content(arguments, left())
+    steps.done("fetched", {})
+    model = parse_model(content.checked(arguments.digest), content.words)
+    del content
     steps.done("read", {"layers": len(model.architecture.layers)})
     shares = split_model(model)
     del model
     steps.done("split", {})
-    left = max(arguments.timeout - steps.seconds, 0.0)
-    work = hand_over(shares, arguments.protocol, arguments.worker, credentials, me, left, steps.done)
+    work = hand_over(shares, arguments.protocol, arguments.workers, credentials, me, left(), steps.done)
     return asyncio.run(_stoppable(work))
 
 
-async def _stoppable(work: Coroutine[Any, Any, Shared]) -> Shared:
+def _content(arguments: Arguments, within: float) -> Content:
+    """The model file, wherever it is."""
+    if isinstance(arguments.place, FilePlace):
+        return read_file(arguments.place.path, arguments.words)
+    return asyncio.run(_stoppable(download(_remote(arguments.place, arguments.words), within)))
+
+
+def _remote(place: UrlPlace | S3Place, words: str | None) -> Remote:
+    if isinstance(place, UrlPlace):
+        return Remote(words or place.url.partition("?")[0], place.url, place.authorities)
+    words = words or f"object '{place.key}' of bucket '{place.bucket}' at {place.endpoint}"
+    bucket = Bucket(place.endpoint, place.bucket, place.region)
+    return s3_object(bucket, place.key, read_keys(place.credentials, words), place.authorities, words)
+
+
+async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` so that a signal cancels it, and its connections are closed before the process ends."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
@@ -87,34 +113,6 @@ def _credentials(directory: Path) -> tuple[Credentials, Identity]:
     if me.role is not Role.SHARING:
         raise CredentialsUnreadable(str(directory), f"they are those of {me}, not of a sharing job")
     return credentials, me
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        "triveni.sharing", description="Split a Keras model's weights among three workers."
-    )
-    parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="a .keras file of Keras 3")
-    parser.add_argument("--digest", metavar="sha256:HEX", help="refuse any other file")
-    parser.add_argument("--protocol", default="ABY3", help="what the workers compile for (%(default)s)")
-    parser.add_argument("--credentials", type=Path, required=True, metavar="DIR", help="tls.crt, tls.key and ca.crt")
-    parser.add_argument(
-        "--worker",
-        type=Address.parse,
-        action="append",
-        required=True,
-        metavar="HOST:PORT",
-        help="three times, in order",
-    )
-    parser.add_argument("--report", type=Path, required=True, metavar="FILE", help="where the JSON report goes")
-    parser.add_argument(
-        "--timeout", type=float, default=600.0, metavar="S", help="seconds for everything (%(default)s)"
-    )
-    arguments = parser.parse_args(argv)
-    if len(arguments.worker) != 3:
-        parser.error(f"--worker is needed three times, got {len(arguments.worker)}")
-    if not 0 < arguments.timeout < float("inf"):
-        parser.error("--timeout must be more than 0 seconds")
-    return arguments
 
 
 if __name__ == "__main__":

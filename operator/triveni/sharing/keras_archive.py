@@ -39,68 +39,68 @@ class Archive:
     weights: bytes = field(repr=False)
 
 
-def unpack(content: bytes, path: str) -> Archive:
-    """Take a Keras file apart; `path` is only for messages.
+def unpack(content: bytes, source: str) -> Archive:
+    """Take a Keras file apart; `source` says in words where it is from, for messages.
 
     Raises:
         NotAKerasFile: it is no zip, or not one that Keras 3 writes.
         TruncatedFile: it is one, but bytes are missing or damaged.
     """
     if not content:
-        raise TruncatedFile(path, "it is empty")
+        raise TruncatedFile(source, "it is empty")
     if content.startswith(_HDF5_START):
-        raise NotAKerasFile(path, "it is an HDF5 file, the format of Keras 2")
+        raise NotAKerasFile(source, "it is an HDF5 file, the format of Keras 2")
     if not content.startswith(_ZIP_START):
-        raise NotAKerasFile(path, "it is no zip archive")
+        raise NotAKerasFile(source, "it is no zip archive")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = _checked_members(archive, path)
+            members = _checked_members(archive, source)
             metadata, config, weights = (archive.read(members[name]) for name in MEMBERS)
     except zipfile.BadZipFile as error:
         # Python's texts name an offset or a member, no content.
-        raise TruncatedFile(path, str(error)) from error
+        raise TruncatedFile(source, str(error)) from error
     except (EOFError, zlib.error) as error:
-        raise TruncatedFile(path, "its compressed data ends too early or is damaged") from error
+        raise TruncatedFile(source, "its compressed data ends too early or is damaged") from error
     except NotImplementedError as error:
-        raise NotAKerasFile(path, f"its zip archive needs {error}") from error
-    _check_version(_json_object(metadata, "metadata.json", path), path)
-    return Archive(_json_object(config, "config.json", path), weights)
+        raise NotAKerasFile(source, f"its zip archive needs {error}") from error
+    _check_version(_json_object(metadata, "metadata.json", source), source)
+    return Archive(_json_object(config, "config.json", source), weights)
 
 
-def _checked_members(archive: zipfile.ZipFile, path: str) -> Mapping[str, zipfile.ZipInfo]:
+def _checked_members(archive: zipfile.ZipFile, source: str) -> Mapping[str, zipfile.ZipInfo]:
     infos = archive.infolist()
     names = [info.filename for info in infos]
     if sorted(names) != sorted(MEMBERS):
         shown = ", ".join(repr(name[:60]) for name in names[:6]) + (", ..." if len(names) > 6 else "")
-        raise NotAKerasFile(path, f"it must contain exactly {', '.join(MEMBERS)}, and contains {shown or 'nothing'}")
+        raise NotAKerasFile(source, f"it must contain exactly {', '.join(MEMBERS)}, and contains {shown or 'nothing'}")
     for info in infos:
         if info.flag_bits & 1:
-            raise NotAKerasFile(path, f"{info.filename} is encrypted")
+            raise NotAKerasFile(source, f"{info.filename} is encrypted")
         if info.file_size > MEMBERS[info.filename]:
             raise NotAKerasFile(
-                path,
+                source,
                 f"{info.filename} unpacks to {info.file_size} bytes, at most {MEMBERS[info.filename]} are read",
             )
         if info.file_size > MAX_COMPRESSION * max(info.compress_size, 1):
             raise NotAKerasFile(
-                path,
+                source,
                 f"{info.filename} unpacks {info.compress_size} bytes to {info.file_size},"
                 f" more than {MAX_COMPRESSION} times as many",
             )
     return {info.filename: info for info in infos}
 
 
-def _json_object(data: bytes, member: str, path: str) -> Mapping[str, Any]:
+def _json_object(data: bytes, member: str, source: str) -> Mapping[str, Any]:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise NotAKerasFile(path, f"{member} is no JSON") from error
+        raise NotAKerasFile(source, f"{member} is no JSON") from error
     if not isinstance(document, dict):
-        raise NotAKerasFile(path, f"{member} is no JSON object")
+        raise NotAKerasFile(source, f"{member} is no JSON object")
     return document
 
 
-def _check_version(metadata: Mapping[str, Any], path: str) -> None:
+def _check_version(metadata: Mapping[str, Any], source: str) -> None:
     version = metadata.get("keras_version")
     if not isinstance(version, str) or not version.startswith("3."):
-        raise NotAKerasFile(path, f"it was written by Keras {version!r:.40}, and Keras 3 is needed")
+        raise NotAKerasFile(source, f"it was written by Keras {version!r:.40}, and Keras 3 is needed")

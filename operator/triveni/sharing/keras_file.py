@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from triveni.mpc.architecture import Architecture
-from triveni.sharing.failures import DigestMismatch, NotAKerasFile, SourceNotFound
+from triveni.sharing.content import read_file
 from triveni.sharing.keras_archive import unpack
 from triveni.sharing.keras_layers import read_layers
 from triveni.sharing.keras_weights import LayerWeights, read_weights
-
-MAX_FILE_BYTES = 2**31
-"""Largest model file that is read into memory."""
 
 
 @dataclass(frozen=True)
@@ -30,37 +26,29 @@ class KerasModel:
 
 
 def read_model(path: Path | str, digest: str | None = None) -> KerasModel:
-    """Read a ``.keras`` file.
+    """Read a ``.keras`` file of this machine.
 
     Args:
         path: the file.
         digest: ``sha256:`` and 64 hexadecimal digits that the file must have; None if any will do.
 
     Raises:
-        SourceNotFound: there is no such file, or it cannot be read.
-        NotAKerasFile, TruncatedFile: see `keras_archive.unpack` and `keras_weights.read_weights`.
+        SourceNotFound, SourceTooLarge: see `content.read_file`.
         DigestMismatch: it is another file.
+        SharingFailure: see `parse_model`.
+    """
+    return parse_model(read_file(Path(path)).checked(digest), str(path))
+
+
+def parse_model(content: bytes, source: str) -> KerasModel:
+    """Read the bytes of a ``.keras`` file; `source` says in words where they are from, for messages.
+
+    Raises:
+        NotAKerasFile, TruncatedFile: see `keras_archive.unpack` and `keras_weights.read_weights`.
         UnsupportedLayer: see `keras_layers.read_layers`.
         ShapeMismatch, ValueOutOfRange: see `keras_weights.read_weights`.
     """
-    shown = str(path)
-    content = _content(Path(path))
-    if digest is not None:
-        got = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        if got != digest.lower():
-            raise DigestMismatch(shown, got, digest)
-    archive = unpack(content, shown)
+    archive = unpack(content, source)
     layers = read_layers(archive.config)
-    weights = read_weights(archive.weights, layers.architecture, layers.groups, shown)
+    weights = read_weights(archive.weights, layers.architecture, layers.groups, source)
     return KerasModel(layers.architecture, weights)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise SourceNotFound(str(path), error.strerror or type(error).__name__) from error
-    if len(content) > MAX_FILE_BYTES:
-        raise NotAKerasFile(str(path), f"it is larger than {MAX_FILE_BYTES} bytes")
-    return content

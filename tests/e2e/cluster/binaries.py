@@ -27,7 +27,9 @@ COREDNS_IMAGE = "localhost/coredns:1"
 
 def pinned(module: str, path: str) -> str:
     """The version (`v1.34.4`) at which a go.mod in `build` pins `path`."""
-    found = re.search(rf"^(?:require )?\s*{re.escape(path)} (v\S+)", (BUILD / module / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(
+        rf"^(?:require )?\s*{re.escape(path)} (v\S+)", (BUILD / module / "go.mod").read_text(), re.MULTILINE
+    )
     assert found, f"{module}/go.mod does not name {path}"
     return found[1]
 

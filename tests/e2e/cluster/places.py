@@ -29,6 +29,11 @@ class Places:
         return self.directory / "cluster.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the one command that changes the cluster."""
+        return self.directory / "lock"
+
+    @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.directory / "kubeconfig"

@@ -7,10 +7,11 @@ import json
 import os
 import select
 import signal
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.e2e.cluster.commands import NeverHappened
+from tests.e2e.cluster.commands import ClusterError, NeverHappened, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,12 @@ class Process:
         """Whether this very process runs."""
         return Process.of(self.number) == self
 
+    @property
+    def first(self) -> bool:
+        """Whether it is the first process of a PID namespace, as a machine's is."""
+        status = Path(f"/proc/{self.number}/status").read_text()
+        return next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[-1] == "1"
+
     def child(self) -> Process | None:
         """Its only child; None if it has none yet."""
         try:
@@ -54,6 +61,35 @@ class Process:
                     raise NeverHappened(f"the end of process {self.number}", seconds, "")
             finally:
                 os.close(handle)
+
+
+def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> int:
+    """Start what outlives this process, in a session of its own, saying what it says into `log`; its number."""
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawnp(command[0], command, environment, file_actions=actions, setsid=True)
+
+
+def first_process(outer: int) -> Process:
+    """The first process of the machine that process `outer` starts: its child, or the child of that."""
+    found: list[Process] = []
+
+    def there() -> bool:
+        process = Process.of(outer)
+        if process is None:
+            raise ClusterError("a machine ended as soon as it was started; its log says why")
+        with contextlib.suppress(FileNotFoundError):
+            while process and not process.first:
+                process = process.child()
+            if process:
+                found.append(process)
+        return bool(found)
+
+    until(there, 10, "the start of a machine", every=0.01)
+    return found[0]
 
 
 def remember(process: Process, file: Path, **more: int) -> None:

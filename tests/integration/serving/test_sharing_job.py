@@ -38,7 +38,7 @@ FILES: Mapping[str, bytes] = {
 }
 
 WRONG: Mapping[str, tuple[str, tuple[str, ...], str, str]] = {
-    "no file": ("missing.keras", (), "SourceNotFound", r"model file .*missing\.keras: No such file or directory"),
+    "no file": ("missing.keras", (), "SourceNotFound", r".*missing\.keras: does not exist"),
     "not a Keras file": (
         "text.keras",
         (),

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from triveni.api.model_source import ConfigMapSource
-from triveni.api.problems import LABEL_RULE, SOURCE_CHOICE, not_built, problems_of
+from triveni.api.problems import LABEL_RULE, SOURCE_CHOICE, problems_of
 from triveni.api.securemodel import MAX_QUOTA, SecureModel
 
 DIGEST = "sha256:" + "0a" * 32
@@ -124,11 +124,7 @@ def test_two_sources_are_refused_by_naming_both() -> None:
         ("spec.model.source.configmap", "did you mean configMap?"),
         ("metadata.requestQuota", "did you mean spec.requestQuota?"),
         ("metadata.lables", "did you mean labels?"),
-        (
-            "spec.colour",
-            "the fields of spec are model, protocol, requestQuota, recovery, batching, workers, clients, suspend,"
-            " ttlSecondsAfterFinished",
-        ),
+        ("spec.batching.colour", "the fields of spec.batching are maxRows"),
         ("spec.maxRows", "did you mean spec.batching.maxRows?"),
         ("spec.workers.priorityClass", "did you mean priorityClassName?"),
     ],

@@ -22,7 +22,9 @@ def main() -> None:
     if failure == "hang":
         time.sleep(60)
     if failure:
-        Path(arguments.report).write_text(json.dumps({"reason": failure[0], "message": failure[1]}))
+        Path(arguments.report).write_text(
+            json.dumps(dict(zip(("reason", "message", "permanent"), failure, strict=True)))
+        )
         sys.exit(1)
     print(json.dumps({"step": "architecture", "seconds": 0.1}), flush=True)  # noqa: T201
     assert Path(arguments.model).read_bytes().startswith(b"PK")

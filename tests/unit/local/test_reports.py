@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from triveni.controller.quota import Report
-from triveni.local.reports import read_report, read_sharing_failure
+from triveni.local.reports import SharingFailure, read_report, read_sharing_failure
 
 WHOLE: dict[str, Any] = {
     "epoch": 2,
@@ -51,17 +51,20 @@ def test_a_missing_file_is_none(tmp_path: Path) -> None:
     assert read_sharing_failure(tmp_path / "r") is None
 
 
-@pytest.mark.parametrize(
-    ("document", "permanent"),
-    [
-        ({"reason": "UnsupportedLayer", "message": "no"}, True),
-        ({"reason": "WorkerRefused", "message": "no"}, True),
-        ({"reason": "WorkerRefused", "message": "no", "worker_reason": "EpochEnded"}, False),
-        ({"reason": "WorkerUnreachable", "message": "no"}, False),
-    ],
-)
-def test_only_what_would_happen_again_is_permanent(tmp_path: Path, document: dict[str, Any], permanent: bool) -> None:
+@pytest.mark.parametrize("permanent", [True, False])
+def test_whether_a_failure_of_sharing_is_permanent_is_what_it_says_itself(tmp_path: Path, permanent: bool) -> None:
+    document = {"reason": "WorkerRefused", "message": "no", "permanent": permanent}
     (tmp_path / "r").write_text(json.dumps(document))
-    failure = read_sharing_failure(tmp_path / "r")
-    assert failure is not None
-    assert (failure.message, failure.permanent) == ("no", permanent)
+    assert read_sharing_failure(tmp_path / "r") == SharingFailure("WorkerRefused", "no", permanent)
+
+
+@pytest.mark.parametrize("change", [{"reason": 3}, {"permanent": None}, {"permanent": "yes"}])
+def test_what_does_not_say_so_is_no_failure(tmp_path: Path, change: dict[str, Any]) -> None:
+    document = {"reason": "WorkerRefused", "message": "no", "permanent": True}
+    (tmp_path / "r").write_text(json.dumps(document | change))
+    assert read_sharing_failure(tmp_path / "r") is None
+
+
+def test_a_success_of_sharing_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "r").write_text(json.dumps({"reason": "Shared", "message": "done", "program_digest": "ab"}))
+    assert read_sharing_failure(tmp_path / "r") is None

@@ -112,7 +112,7 @@ def test_a_port_in_use_is_named(make_plan: MakePlan) -> None:
 
 
 def test_a_model_that_is_refused_is_not_tried_again(make_plan: MakePlan, temporary: Path) -> None:
-    refused = served([0] * 3, ["wait"] * 3, sharing=["UnsupportedLayer", "layer 'lstm': LSTM is not served"])
+    refused = served([0] * 3, ["wait"] * 3, sharing=["UnsupportedLayer", "layer 'lstm': LSTM is not served", True])
     with pytest.raises(ModelRefused, match="the model cannot be served: layer 'lstm': LSTM is not served"):
         run(make_plan(3, refused))
     assert list(temporary.iterdir()) == []
@@ -120,7 +120,7 @@ def test_a_model_that_is_refused_is_not_tried_again(make_plan: MakePlan, tempora
 
 
 def test_sharing_that_fails_for_the_moment_is_tried_again(make_plan: MakePlan) -> None:
-    failing = served([0] * 3, ["wait"] * 3, sharing=["WorkerUnreachable", "worker 1: no answer"])
+    failing = served([0] * 3, ["wait"] * 3, sharing=["WorkerUnreachable", "worker 1: no answer", False])
     summary, events = run(make_plan(1, failing, served([1] * 3, QUOTA)))
     assert summary.ledger.charged == 1
     assert next(e.why for e in events if isinstance(e, EpochEnded)) == "sharing failed: worker 1: no answer"

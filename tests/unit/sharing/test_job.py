@@ -65,7 +65,13 @@ async def job(tmp_path: Path) -> AsyncIterator[Job]:
 async def test_a_model_is_shared(job: Job) -> None:
     code, out, err = await job.run("--protocol=ABY3")
     assert (code, err) == (0, "")
-    assert [json.loads(line)["step"] for line in out.splitlines()] == ["read", "split", "architecture", "shares"]
+    assert [json.loads(line)["step"] for line in out.splitlines()] == [
+        "fetched",
+        "read",
+        "split",
+        "architecture",
+        "shares",
+    ]
     assert job.report()["reason"] == "Shared"
     assert job.report()["program_digest"] == "ab" * 32
     assert all(front.tensors for front in job.fronts)

@@ -6,6 +6,8 @@ pending rather than let that happen; `Preferred` lets it happen where there is n
 
 from __future__ import annotations
 
+from typing import Any
+
 from triveni.api.securemodel import SecureModel
 from triveni.controller.objects import names
 from triveni.controller.objects.names import Component
@@ -29,9 +31,9 @@ def affinity(model: SecureModel, epoch: int) -> Object:
         "topologyKey": workers.topology_key,
     }
     if workers.independence == "Required":
-        apart[REQUIRED] = [*apart.get(REQUIRED, []), term]
+        apart[REQUIRED] = [*_terms(apart.get(REQUIRED)), term]
     else:
-        apart[PREFERRED] = [*apart.get(PREFERRED, []), {"weight": 100, "podAffinityTerm": term}]
+        apart[PREFERRED] = [*_terms(apart.get(PREFERRED)), {"weight": 100, "podAffinityTerm": term}]
     return {**theirs, "podAntiAffinity": apart}
 
 
@@ -42,3 +44,8 @@ def where(model: SecureModel) -> Object:
     """
     fields = ("nodeSelector", "tolerations", "priorityClassName")
     return {field: value for field, value in wanted(model).items() if field in fields}
+
+
+def _terms(value: Any) -> list[Any]:
+    """The user's terms. Nobody has checked them: what is no list goes on as it is, and the API server refuses it."""
+    return [] if value is None else value if isinstance(value, list) else [value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from triveni.controller.objects import (
 )
 from triveni.controller.objects.deadlines import SHARE, START, WORKER_END
 from triveni.identity.authority import Authority
-from triveni.sharing.__main__ import _arguments
+from triveni.sharing.arguments import Arguments, FilePlace, S3Place, UrlPlace, parse
 from triveni.worker.config import Config
 from triveni.worker.service import ERASE_S, RUN_ENDS_S, SIGNAL_FOLLOWS_S
 
@@ -73,6 +74,14 @@ def test_the_users_affinity_is_kept_whole(independence: str) -> None:
     both = built["podAntiAffinity"]
     assert (both[REQUIRED][0], both[PREFERRED][0]) == (term, anti[PREFERRED][0])
     assert len(both[REQUIRED]) + len(both[PREFERRED]) == 3
+
+
+@pytest.mark.parametrize(("theirs", "kept"), [(None, []), ("nonsense", ["nonsense"]), (7, [7]), ([], [])])
+def test_terms_that_nobody_has_checked_are_left_to_the_api_server(theirs: object, kept: list[object]) -> None:
+    for rule in (REQUIRED, PREFERRED):
+        independence = "Required" if rule == REQUIRED else "Preferred"
+        built = worker(independence=independence, affinity={"podAntiAffinity": {rule: theirs}})
+        assert built["affinity"]["podAntiAffinity"][rule][:-1] == kept
 
 
 def test_the_sharing_job_runs_on_the_same_kind_of_node_but_next_to_whom_it_likes() -> None:
@@ -141,9 +150,9 @@ def expanded(arguments: list[str]) -> list[str]:
     return [argument.replace("$$", "$") for argument in arguments]
 
 
-def read(job: Object) -> Any:
+def read(job: Object) -> Arguments:
     """What the job makes of its arguments."""
-    return _arguments(expanded(job["spec"]["template"]["spec"]["containers"][0]["args"]))
+    return parse(expanded(job["spec"]["template"]["spec"]["containers"][0]["args"]))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -151,28 +160,56 @@ def test_the_sharing_job_accepts_its_arguments(case: str, authority: Authority) 
     model = read_case(case)
     (job,) = (item for item in everything(model, authority) if item["kind"] == "Job")
     arguments = read(job)
-    assert [str(worker) for worker in arguments.worker] == [f"{ip}:8443" for ip in CLUSTER_IPS]
+    assert [str(worker) for worker in arguments.workers] == [f"{ip}:8443" for ip in CLUSTER_IPS]
     assert (arguments.protocol, arguments.digest) == (model.spec.protocol, model.spec.model.digest)
     assert (str(arguments.credentials), str(arguments.report)) == ("/etc/triveni", "/dev/termination-log")
-    assert arguments.model_source.startswith("spec.model.source.")
+    assert (arguments.words or "").startswith("spec.model.source.")
+
+
+@pytest.mark.parametrize(
+    ("case", "place"),
+    [
+        ("minimal", FilePlace(Path("/model/model.keras"))),
+        ("pvc", FilePlace(Path("/model/vision/model.keras"))),
+        (
+            "http",
+            UrlPlace("https://models.example:8443/vision/model.keras?version=7", Path("/etc/triveni-source-ca/ca.pem")),
+        ),
+        (
+            "s3",
+            S3Place(
+                endpoint="http://minio.storage.svc:80",
+                bucket="models",
+                key="vision/model.keras",
+                region="eu-central-1",
+                credentials=Path("/etc/triveni-source"),
+                authorities=None,
+            ),
+        ),
+    ],
+)
+def test_the_sharing_job_looks_for_the_model_where_the_secure_model_says(case: str, place: object) -> None:
+    assert read(sharing_job(read_case(case), 1, CLUSTER_IPS, SETTINGS)).place == place
 
 
 def test_where_services_have_ipv6_addresses_the_job_finds_them() -> None:
     job = sharing_job(secure_model(), 1, ("fd00::10", "fd00::11", "fd00::12"), SETTINGS)
-    assert [worker.host for worker in read(job).worker] == ["fd00::10", "fd00::11", "fd00::12"]
+    assert [worker.host for worker in read(job).workers] == ["fd00::10", "fd00::11", "fd00::12"]
 
 
 @pytest.mark.parametrize("key", ["$(HOME)/m.keras", "$$", "a$", "--report", "-x", "= $(HOME", "m model.keras"])
 def test_the_name_of_an_object_reaches_the_job_as_it_was_written(key: str) -> None:
     s3 = {"endpoint": "https://s3.example", "bucket": "models", "key": key, "credentialsSecret": {"name": "keys"}}
     job = sharing_job(secure_model(model={"source": {"s3": s3}}), 1, CLUSTER_IPS, SETTINGS)
-    assert read(job).s3_key == key
+    place = read(job).place
+    assert isinstance(place, S3Place)
+    assert place.key == key
 
 
 def test_a_signature_in_an_address_is_not_in_the_words_for_messages() -> None:
     http = {"url": "https://models.example/m.keras?signature=geheim"}
     job = sharing_job(secure_model(model={"source": {"http": http}}), 1, CLUSTER_IPS, SETTINGS)
-    assert read(job).model_source == "spec.model.source.http: https://models.example/m.keras"
+    assert read(job).words == "spec.model.source.http: https://models.example/m.keras"
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,0 +1,13 @@
+"""Reaching the workers of a SecureModel from outside its cluster, by nothing but a kubeconfig.
+
+    async with reach(Target("mnist", namespace="team-a")) as connection, AsyncClient(connection) as client:
+        logits = await client.predict(images)
+
+The client's credentials come from the Secret that RBAC guards, the connections through the API server's port-forward.
+The API server sees TLS records only: they end in the client and in the workers, as they always do.
+"""
+
+from triveni.client.cluster.access import Target
+from triveni.client.cluster.reach import reach
+
+__all__ = ["Target", "reach"]

@@ -1,0 +1,141 @@
+"""The three calls that are made to the API server: get an object, list objects, forward a port of a pod."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+
+from triveni.client.cluster.access import Access
+from triveni.client.cluster.errors import ApiFailed, ApiUnreachable, NotAllowed, NotAuthenticated
+from triveni.client.cluster.stream import SUBPROTOCOL, PodGone, PodStream
+
+CALL_S = 20.0
+
+CLOSE_S = 1.0
+"""How long the other end of a websocket may take to say goodbye."""
+
+MODELS = "apis/triveni.dev/v1alpha1", "securemodels"
+SECRETS = "api/v1", "secrets"
+PODS = "api/v1", "pods"
+
+Object = Mapping[str, Any]
+Kind = tuple[str, str]
+
+
+class Api:
+    """An API server, on behalf of one SecureModel. Use it as an asynchronous context manager."""
+
+    def __init__(self, access: Access, name: str) -> None:
+        self._access = access
+        self._name = name
+        self._session = aiohttp.ClientSession(
+            headers={"Authorization": access.token} if access.token else {},
+            connector=aiohttp.TCPConnector(ssl=access.tls or True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=True,  # for the proxy, as kubectl does
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def get(self, kind: Kind, name: str) -> Object | None:
+        """An object; None if there is none.
+
+        Raises:
+            ApiUnreachable, NotAuthenticated, NotAllowed, ApiFailed: it is not known.
+        """
+        return await self._get(self._url(kind, name), f"get {kind[1]} {name}")
+
+    async def select(self, kind: Kind, selector: str) -> list[Object]:
+        """The objects with these labels; raises as `get`."""
+        answer = await self._get(f"{self._url(kind)}?labelSelector={quote(selector)}", f"list {kind[1]}")
+        return list((answer or {}).get("items") or ())
+
+    async def forward(self, pod: str, port: int) -> PodStream:
+        """A connection to a port of a pod.
+
+        Raises:
+            PodGone: there is none, for now.
+            ApiUnreachable, NotAuthenticated, NotAllowed: there will be none.
+        """
+        needed = "get and create pods/portforward"
+        url = f"{self._url(PODS, pod)}/portforward?ports={port}"
+        try:
+            async with asyncio.timeout(CALL_S):
+                socket = await self._session.ws_connect(
+                    url,
+                    protocols=[SUBPROTOCOL],
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_S),
+                    proxy=self._access.proxy,
+                    server_hostname=self._access.server_name,
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            self._require_allowed(error.status, needed)
+            raise PodGone(f"{pod}: the API server answered {error.status}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from error
+        return PodStream(socket)
+
+    def _url(self, kind: Kind, name: str | None = None) -> str:
+        group, plural = kind
+        url = f"{self._access.server}/{group}/namespaces/{quote(self._access.namespace, safe='')}/{plural}"
+        return url if name is None else f"{url}/{quote(name, safe='')}"
+
+    async def _get(self, url: str, needed: str) -> Object | None:
+        try:
+            async with asyncio.timeout(CALL_S):
+                async with self._session.get(
+                    url,
+                    headers={"Accept": "application/json"},
+                    proxy=self._access.proxy,
+                    server_hostname=self._access.server_name,
+                    allow_redirects=False,
+                ) as response:
+                    status, body = response.status, await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from error
+        self._require_allowed(status, needed)
+        try:
+            document = json.loads(body)
+        except ValueError:
+            document = None
+        if status == 404:
+            return None
+        if status != 200 or not isinstance(document, dict):
+            message = document.get("message") if isinstance(document, dict) else "no JSON object"
+            raise ApiFailed(needed, status, str(message)[:200])
+        return document
+
+    def _require_allowed(self, status: int, needed: str) -> None:
+        if status == 401:
+            raise NotAuthenticated(self._access.context)
+        if status == 403:
+            raise NotAllowed(needed, self._name, self._access.namespace)
+
+    def _unreachable(self, error: Exception) -> ApiUnreachable:
+        return ApiUnreachable(self._access.server, _problem(error))
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted: {error.certificate_error}"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CALL_S:g} s"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or type(error).__name__}"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower() if error.errno > 0 else "no such host"
+    return type(error).__name__
