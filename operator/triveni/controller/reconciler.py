@@ -16,7 +16,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from triveni.api.model_source import FileSource
 from triveni.api.problems import not_built, problems_of
 from triveni.api.securemodel import SecureModel
 from triveni.api.status import Phase, Status
@@ -38,7 +37,8 @@ from triveni.controller.departed import Departed
 from triveni.controller.events import event_object, transitions
 from triveni.controller.logs import Log, bind
 from triveni.controller.metrics import Metrics
-from triveni.controller.objects import DamagedAuthority, Settings, names
+from triveni.controller.objects import DamagedAuthority, Settings, UnusableSource, names
+from triveni.controller.objects.source import supply
 from triveni.controller.observed import Observed, Problem, observe
 from triveni.controller.provision import Provision, remove, standing_authority
 from triveni.controller.workqueue import Key, WorkQueue
@@ -302,11 +302,10 @@ def not_served(model: SecureModel) -> tuple[str, str] | None:
     """Why a valid spec cannot be carried out in a cluster, as reason and message; None if it can."""
     if (problem := not_built(model.spec)) is not None:
         return "ProtocolNotBuilt", str(problem)
-    if isinstance(model.spec.model.source.place, FileSource):
-        return (
-            "InvalidSpec",
-            "spec.model.source.file: a file of somebody's machine cannot be read here; use a ConfigMap",
-        )
+    try:
+        supply(model)
+    except UnusableSource as error:
+        return "InvalidSpec", str(error)
     return None
 
 

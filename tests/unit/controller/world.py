@@ -1,4 +1,4 @@
-"""A cluster whose kubelet, workers and clients are played; what they do is written down, to compare the account with."""
+"""A cluster whose kubelet, workers and clients are played; what they do is written down and compared with the account."""
 
 from __future__ import annotations
 

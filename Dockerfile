@@ -1,0 +1,84 @@
+# One file, two images: `operator` watches SecureModels; `worker` is one of three parties, and the sharing job too.
+#
+#     docker build --target operator -t triveni-operator .
+#     buildah build --target worker -t triveni-worker .
+#
+# What changes seldom comes first: Debian, then the locked requirements, triveni itself last, so that a change of its
+# code builds in seconds and ships in one small layer. Nothing that installs or compiles is in a finished image.
+
+FROM docker.io/library/debian:bookworm-slim AS runtime
+# Where packages come from is the machine's matter, not the image's: files that say so can be given, for the build only.
+ARG APT_CONFIG
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3 ca-certificates >/dev/null \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*.log /var/log/apt \
+    && useradd --uid 65532 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin triveni
+ENV PATH=/opt/triveni/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+LABEL org.opencontainers.image.vendor="Triveni" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim"
+
+
+FROM runtime AS build
+ARG APT_CONFIG
+ARG PIP_CONFIG_FILE
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+        gcc libc6-dev python3-dev python3-venv >/dev/null
+COPY requirements/bootstrap.lock /build/
+RUN python3 -m venv /build/venv \
+    && /build/venv/bin/python -m pip install -q --no-cache-dir --no-deps --require-hashes -r /build/bootstrap.lock \
+    && python3 -m venv --without-pip /opt/triveni
+# Byte code that is trusted as it is: the file system will be read-only, and the sources cannot change under it.
+ENV COMPILE="python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash"
+
+
+FROM build AS operator-requirements
+COPY requirements/operator.lock /build/
+RUN /build/venv/bin/python -m pip --python /opt/triveni/bin/python install -q --no-cache-dir --no-compile \
+        --no-deps --require-hashes -r /build/operator.lock \
+    && find /opt/triveni -type d -path '*/numpy/*' -name tests -prune -exec rm -r {} + \
+    && $COMPILE /opt/triveni/lib
+
+
+FROM build AS worker-requirements
+COPY requirements/worker.lock /build/
+# Left out of what TensorFlow brings: what only compiling against it needs, and a compiler for C that it never calls.
+RUN /build/venv/bin/python -m pip --python /opt/triveni/bin/python install -q --no-cache-dir --no-compile \
+        --no-deps --require-hashes -r /build/worker.lock \
+    && cd /opt/triveni/lib/python3*/site-packages \
+    && rm -r tensorflow/include clang \
+    && find . -type d -path '*/numpy/*' -name tests -prune -exec rm -r {} + \
+    && $COMPILE .
+
+
+FROM build AS source
+COPY pyproject.toml README.md LICENSE /build/
+COPY operator /build/operator
+# Without its kernel triveni works, slower; an image without it would be a mistake.
+RUN /build/venv/bin/python -m pip install -q --no-cache-dir --no-compile --no-deps --no-build-isolation \
+        --target /source /build \
+    && ls /source/triveni/mpc/execute/_kernel*.so >/dev/null \
+    && rm -r /source/bin \
+    && $COMPILE /source
+
+
+FROM runtime AS operator
+LABEL org.opencontainers.image.title="triveni-operator" \
+      org.opencontainers.image.description="Watches SecureModels and keeps their workers"
+COPY --from=operator-requirements /opt/triveni /opt/triveni
+COPY --from=source /source /opt/triveni/lib/python3.11/site-packages
+USER 65532:65532
+ENTRYPOINT ["python", "-m", "triveni.controller"]
+
+
+FROM runtime AS worker
+LABEL org.opencontainers.image.title="triveni-worker" \
+      org.opencontainers.image.description="One of three parties that answer private predictions; also the sharing job"
+COPY --from=worker-requirements /opt/triveni /opt/triveni
+COPY --from=source /source /opt/triveni/lib/python3.11/site-packages
+ENV HOME=/tmp
+USER 65532:65532
+CMD ["python", "-m", "triveni.worker"]
