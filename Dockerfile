@@ -36,6 +36,7 @@ ENV COMPILE="python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash"
 
 
 FROM build AS operator-requirements
+ARG PIP_CONFIG_FILE
 COPY requirements/operator.lock /build/
 RUN /build/venv/bin/python -m pip --python /opt/triveni/bin/python install -q --no-cache-dir --no-compile \
         --no-deps --require-hashes -r /build/operator.lock \
@@ -44,6 +45,7 @@ RUN /build/venv/bin/python -m pip --python /opt/triveni/bin/python install -q --
 
 
 FROM build AS worker-requirements
+ARG PIP_CONFIG_FILE
 COPY requirements/worker.lock /build/
 # Left out of what TensorFlow brings: what only compiling against it needs, and a compiler for C that it never calls.
 RUN /build/venv/bin/python -m pip --python /opt/triveni/bin/python install -q --no-cache-dir --no-compile \

@@ -15,12 +15,14 @@ from triveni.api.strict import Given, Strict, broken, rule, ruled
 LOCAL_ONLY = "x-triveni-local-only"
 """Marks a field of the manifest that no cluster knows."""
 
-URL = r"^https?://[^\s/?#@]+(/[^\s#]*)?$"
+_HOST = r"([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?"
+
+URL = rf'^https?://{_HOST}(/[!-"$-~]*)?$'
 
 Url = Annotated[str, StringConstraints(pattern=URL, max_length=2048)]
-"""Without a user and password, which would stand in the open here, and without a fragment."""
+"""In the form in which it is sent. Without user and password, which would stand in the open, and without a fragment."""
 
-ENDPOINT = r"^https?://[^\s/?#@]+/?$"
+ENDPOINT = rf"^https?://{_HOST}/?$"
 
 Endpoint = Annotated[str, StringConstraints(pattern=ENDPOINT, max_length=512)]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -18,6 +19,8 @@ from pydantic_core import ErrorDetails
 from triveni.api.model_source import BUCKET, ENDPOINT, REGION, SOURCES, URL
 from triveni.api.names import DATA_KEY, DIGEST, IMAGE, LABEL_KEY, LABEL_VALUE, MAX_NAME, OBJECT_NAME
 from triveni.api.securemodel import API_VERSION, PROTOCOLS_BUILT, SecureModel, Spec
+
+_PASSWORD = re.compile(r"//[^/@]*@")
 
 LABEL_RULE = "use small letters, digits and '-', starting with a letter and ending with a letter or digit"
 
@@ -103,13 +106,13 @@ def not_built(spec: Spec) -> Problem | None:
 
 
 def shown(value: object) -> str:
-    """A value as it stands in YAML, on one line and never long, however large or deep it is."""
+    """A value as it stands in YAML, on one line and never long, and without the password that an address may hold."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple | set):
         return "a list"
     text = json.dumps(value, default=str, ensure_ascii=False) if not isinstance(value, str) else f"'{value}'"
-    text = " ".join(text.split())
+    text = _PASSWORD.sub("//...@", " ".join(text.split()))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

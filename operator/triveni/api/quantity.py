@@ -13,7 +13,7 @@ MAX_LENGTH = 32
 
 PATTERN = r"^[+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$"
 
-_PARTS = re.compile(r"[+]?(?P<number>[0-9.]+)(?:(?P<unit>[numkMGTPE]i?)|[eE](?P<exponent>[-+]?[0-9]+))?")
+_PARTS = re.compile(r"[+]?(?P<number>[0-9.]+)(?:(?P<unit>[KMGTPE]i|[numkMGTPE])|[eE](?P<exponent>[-+]?[0-9]+))?")
 
 _UNITS = {unit: Decimal(1000) ** power for power, unit in enumerate(("n", "u", "m", "", "k", *"MGTPE"), -3)}
 _UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}

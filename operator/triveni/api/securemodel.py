@@ -125,7 +125,8 @@ class SecureModel(Strict):
             f"self.metadata.name.size() <= {MAX_NAME} && self.metadata.name.matches('{LABEL}')",
             "metadata.name must be at most 50 small letters, digits and '-', starting with a letter and ending with a"
             " letter or digit: the names of its Services are made from it",
-        )
+        ),
+        rule("!has(oldSelf.status) || has(self.status)", "what is charged to the quota is never forgotten"),
     )
 
     api_version: Literal["triveni.dev/v1alpha1"]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from triveni.api import termination
 from triveni.worker.config import Config
 from triveni.worker.quota import Count
 from triveni.worker.state import Ending
-
-MAX_BYTES = 4096
-"""Of a termination message of which there is more, Kubernetes keeps the end, which is no JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +72,6 @@ class Report:
             receipt,
         )
 
-    def encoded(self) -> bytes:
-        """The report as one line of JSON of at most `MAX_BYTES`; a message that is too long is cut."""
-        report = self
-        while len(text := (json.dumps(asdict(report)) + "\n").encode()) > MAX_BYTES:
-            message = report.message
-            report = replace(report, message=f"{message[: len(message) * 7 // 8 - 3]}...")
-        return text
-
     def write(self, path: Path) -> None:
-        """Write the report as JSON, whole or not at all.
-
-        A Kubernetes termination message is a single file mounted into the container, which no rename can replace: that
-        one is written in place, in one write.
-        """
-        text = self.encoded()
-        try:
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-                try:
-                    file.write(text)
-                    file.close()
-                    os.replace(file.name, path)
-                except OSError:
-                    Path(file.name).unlink(missing_ok=True)
-                    raise
-        except OSError:
-            path.write_bytes(text)
+        """Write the report as the last words of a container; OSError if it cannot be written."""
+        termination.write(path, asdict(self))

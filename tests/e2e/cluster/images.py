@@ -5,6 +5,7 @@ An archive is named by the image that it holds, so what has not changed is not w
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -84,20 +85,26 @@ def _registries(machine: Path) -> list[str]:
     apt = run("apt-config", "dump", "Acquire").splitlines()
     wanted = ("Acquire::Check-", "Acquire::http", "Acquire::Retries")
     (machine / "apt.conf").write_text("\n".join([*(line for line in apt if line.startswith(wanted)), ""]))
-    settings = []
-    for key in ("index-url", "extra-index-url", "trusted-host", "cert"):
-        asked = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "get", f"global.{key}"], capture_output=True, text=True, check=False
-        )
-        value = asked.stdout.strip()
-        if value and key == "cert":
-            (machine / "authorities.pem").write_bytes(Path(value).read_bytes())
-            value = f"{_MACHINE}/authorities.pem"
-        if value:
-            settings.append(f"{key} = {value}")
-    (machine / "pip.conf").write_text("\n".join(["[global]", *settings, ""]))
+    settings = _pip_settings()
+    if "cert" in settings:
+        (machine / "authorities.pem").write_bytes(Path(settings["cert"]).read_bytes())
+        settings["cert"] = f"{_MACHINE}/authorities.pem"
+    lines = [f"{key} = {value}" for key, value in settings.items()]
+    (machine / "pip.conf").write_text("\n".join(["[global]", *lines, ""]))
     files = {"APT_CONFIG": "apt.conf", "PIP_CONFIG_FILE": "pip.conf"}
     return [
         f"--volume={machine}:{_MACHINE}:ro",
         *(f"--build-arg={variable}={_MACHINE}/{file}" for variable, file in files.items()),
     ]
+
+
+def _pip_settings() -> dict[str, str]:
+    """Where pip finds packages on this machine, and whom it trusts: from its files, or the environment above them."""
+    settings: dict[str, str] = {}
+    found = [line.split("=", 1) for line in run(sys.executable, "-m", "pip", "config", "list").splitlines()]
+    for origin in ("global.", "install.", ":env:."):
+        for option, value in found:
+            key = option.removeprefix(origin)
+            if option.startswith(origin) and key in ("index-url", "extra-index-url", "trusted-host", "cert"):
+                settings[key] = ast.literal_eval(value)
+    return settings

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from triveni.api.model_source import ConfigMapSource
-from triveni.api.problems import LABEL_RULE, SOURCE_CHOICE, problems_of
+from triveni.api.model_source import ConfigMapSource, HttpSource
+from triveni.api.problems import LABEL_RULE, SOURCE_CHOICE, not_built, problems_of
 from triveni.api.securemodel import MAX_QUOTA, SecureModel
 
 DIGEST = "sha256:" + "0a" * 32
@@ -190,3 +190,120 @@ def test_changes_to_the_spec_are_checked_as_well() -> None:
     assert model.with_spec(requestQuota=200).spec.request_quota == 200
     with pytest.raises(ValidationError):
         model.with_spec(requestQuota=0)
+
+
+def test_everything_that_may_be_written_is_read_and_written_again() -> None:
+    spec = {
+        "model": {
+            "source": {
+                "s3": {
+                    "endpoint": "https://[fd00::1]:9000",
+                    "bucket": "models",
+                    "key": "a b/é.keras",
+                    "region": "eu-central-1",
+                    "credentialsSecret": {"name": "store"},
+                    "caBundle": {"name": "authorities", "key": "ca.crt"},
+                }
+            },
+            "digest": DIGEST,
+        },
+        "protocol": "ABY3",
+        "requestQuota": 3,
+        "recovery": "Never",
+        "batching": {"maxRows": 1},
+        "workers": {
+            "image": "registry.example.com:5000/triveni/worker@sha256:" + "0" * 64,
+            "imagePullSecrets": [{"name": "registry"}],
+            "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": 1, "memory": "1.5Gi"}},
+            "nodeSelector": {"kubernetes.io/arch": "amd64", "empty": ""},
+            "tolerations": [
+                {"operator": "Exists"},
+                {"key": "gpu", "value": "yes", "effect": "NoExecute", "tolerationSeconds": 5},
+            ],
+            "affinity": {"nodeAffinity": {"anything": ["that", {"kubernetes": "checks"}]}},
+            "topologyKey": "topology.kubernetes.io/zone",
+            "independence": "Required",
+            "priorityClassName": "system-cluster-critical",
+        },
+        "clients": [
+            {"podSelector": {"matchLabels": {"app": "shop"}}, "namespaceSelector": {"matchLabels": {}}},
+            {"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "In", "values": ["a", "b"]}]}},
+        ],
+        "suspend": True,
+        "ttlSecondsAfterFinished": 0,
+    }
+    body = {**document(), "spec": spec}
+    written = SecureModel.read(body).model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    spec["clients"][0]["namespaceSelector"] = {}  # type: ignore[index]
+    del spec["protocol"]
+    assert written["spec"] == spec
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://models.example.com/mnist.keras",
+        "https://models.example.com",
+        "https://models.example.com:8443/a%20b/?v=1&signature=%2F+=",
+        "https://10.0.0.1/m",
+        "https://[fd00::1]/m",
+    ],
+)
+def test_an_address_may_be_any_that_is_fetched(url: str) -> None:
+    place = SecureModel.read(document(model={"source": {"http": {"url": url}}})).spec.model.source.place
+    assert isinstance(place, HttpSource)
+    assert place.encrypted
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "models.example.com/m",
+        "https://",
+        "https:///m",
+        "https://a b/m",
+        "https://h/m#part",
+        "https://h/é",
+        "https://h:0/m",
+        "https://h:123456/m",
+        "https://u@h/m",
+        "https://h?m",
+        "https://h/a\nb",
+    ],
+)
+def test_what_cannot_be_fetched_is_no_address(url: str) -> None:
+    (line,) = lines(document(model={"source": {"http": {"url": url}}}))
+    assert "is not an address that can be fetched; write https://HOST/PATH" in line
+
+
+def test_a_store_without_tls_is_used_for_a_model_whose_digest_is_named() -> None:
+    store = {"endpoint": "http://minio:9000", "bucket": "models", "key": "m", "credentialsSecret": {"name": "store"}}
+    assert SecureModel.read(document(model={"source": {"s3": store}, "digest": DIGEST})).spec.model.digest == DIGEST
+
+
+@pytest.mark.parametrize("path", ["spec.model.digest", "spec.workers.image", "spec.model.source.http", "spec.suspend"])
+def test_null_is_no_value(path: str) -> None:
+    (line,) = lines(changed(path, None))
+    assert line.startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("path", ["a/b", "a", "..a/b", "a/.b"])
+def test_a_path_may_lead_anywhere_inside_the_volume(path: str) -> None:
+    SecureModel.read(document(model={"source": {"persistentVolumeClaim": {"claimName": "c", "path": path}}}))
+
+
+@pytest.mark.parametrize("path", ["/a", "a//b", "a/", "./a", "a/..", "", "."])
+def test_a_path_may_not_lead_elsewhere(path: str) -> None:
+    (line,) = lines(document(model={"source": {"persistentVolumeClaim": {"claimName": "c", "path": path}}}))
+    assert line.startswith("spec.model.source.persistentVolumeClaim")
+
+
+def test_a_protocol_that_is_not_built_may_be_written_and_is_told() -> None:
+    model = SecureModel.read(document(protocol="SecureNN"))
+    assert str(not_built(model.spec)) == "spec.protocol: SecureNN is not available in this version; use ABY3"
+    assert not_built(SecureModel.read(document()).spec) is None
+
+
+def test_the_password_of_an_address_is_not_told() -> None:
+    (line,) = lines(document(model={"source": {"http": {"url": "https://me:hush@example.com/m"}}}))
+    assert "'https://...@example.com/m' is not an address" in line

@@ -51,6 +51,7 @@ class NoClient(ClientError):
         (OUTPUTS * np.nan, 1, "off by nan"),
         (OUTPUTS[:2], 1, "(2, 3)"),
         (NoClient("worker 1 is away"), 1, "no prediction: worker 1 is away"),
+        (NoClient(), 1, "kubectl -n triveni-system get events --field-selector involvedObject.name=triveni-test"),
     ],
 )
 def test_the_client_ends_with_zero_only_if_all_answers_are_right(
@@ -62,8 +63,8 @@ def test_the_client_ends_with_zero_only_if_all_answers_are_right(
     says: str,
 ) -> None:
     class Client:
-        def __init__(self, connection: str, *, deadline: float) -> None:
-            assert (connection, deadline) == ("connection of connection.json", 42.0)
+        def __init__(self, connection: Any, *, deadline: float) -> None:
+            assert (connection.path, deadline) == ("connection.json", 42.0)
 
         def __enter__(self) -> "Client":
             return self
@@ -78,9 +79,14 @@ def test_the_client_ends_with_zero_only_if_all_answers_are_right(
             return answer
 
     class Connection:
-        @staticmethod
-        def read(path: str) -> str:
-            return f"connection of {path}"
+        name, namespace = "triveni-test", "triveni-system"
+
+        def __init__(self, path: str) -> None:
+            self.path = path
+
+        @classmethod
+        def read(cls, path: str) -> "Connection":
+            return cls(path)
 
     monkeypatch.setattr(script, "Client", Client)
     monkeypatch.setattr(script, "Connection", Connection)

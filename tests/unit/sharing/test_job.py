@@ -16,7 +16,9 @@ import pytest
 from aiohttp import web
 
 from tests.unit.sharing.keras_files import array, hdf5, keras_file, sequential, small_file, small_groups, small_layers
+from tests.unit.sharing.web_server import self_signed, serving, store
 from tests.unit.sharing.worker_fronts import EPOCH, NAMESPACE, UID, Front, three_fronts
+from triveni.api.inference import Reason, error_body
 from triveni.identity.authority import Authority
 from triveni.identity.names import Identity
 
@@ -28,9 +30,12 @@ class Job:
     directory: Path
     fronts: list[Front]
 
-    async def start(self, *more: str, workers: int = 3) -> asyncio.subprocess.Process:
+    async def start(self, *more: str, workers: int = 3, model: str | None = None) -> asyncio.subprocess.Process:
         addresses = [part for front in self.fronts[:workers] for part in ("--worker", str(front.address))]
-        files = [f"--{name}={self.directory / path}" for name, path in FILES.items()]
+        files = [
+            f"--{name}={self.directory / path}" for name, path in FILES.items() if model is None or name != "model"
+        ]
+        files += [model] if model else []
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "triveni.sharing", *files, *addresses, "--timeout=20", *more),
@@ -38,8 +43,9 @@ class Job:
             stderr=asyncio.subprocess.PIPE,
         )
 
-    async def run(self, *more: str, workers: int = 3) -> tuple[int | None, str, str]:
-        process = await self.start(*more, workers=workers)
+    async def run(self, *more: str, workers: int = 3, model: str | None = None) -> tuple[int | None, str, str]:
+        """Exit code, output and errors; `model` is an option that stands in the place of --model."""
+        process = await self.start(*more, workers=workers, model=model)
         async with asyncio.timeout(30):
             out, err = await process.communicate()
         return process.returncode, out.decode(), err.decode()
@@ -105,6 +111,74 @@ async def test_another_file_than_the_manifest_names_is_not_shared(job: Job) -> N
     assert (code, job.report()["reason"]) == (1, "DigestMismatch")
 
 
+async def test_a_model_is_fetched_from_a_web_server(job: Job) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=small_file())
+
+    certificate = self_signed(job.directory)
+    async with serving(answer, certificate) as base:
+        url = f"--model-url={base}/model.keras?signature=hush"
+        code, out, err = await job.run(f"--ca-bundle={certificate}", model=url)
+        assert (code, err, job.report()["reason"]) == (0, "", "Shared")
+        code, _, err = await job.run(model=url)
+    assert (code, job.report()["reason"], job.report()["permanent"]) == (1, "SourceRefused", True)
+    assert job.report()["message"].startswith(f"{base}/model.keras: the server's certificate is not accepted")
+    assert "hush" not in out + err + json.dumps(job.report())
+
+
+async def test_a_model_is_fetched_from_a_store(job: Job) -> None:
+    (job.directory / "keys").mkdir()
+    (job.directory / "keys" / "accessKeyId").write_text("AKIAEXAMPLE")
+    (job.directory / "keys" / "secretAccessKey").write_text("hush")
+    more = ("--s3-bucket=models", "--s3-region=here", f"--s3-credentials={job.directory / 'keys'}")
+    async with serving(store({"/models/a%20b.keras": small_file()}, "AKIAEXAMPLE", "hush")) as base:
+        endpoint = f"--s3-endpoint={base}/"
+        code, out, err = await job.run(*more, "--s3-key=a b.keras", model=endpoint)
+        assert (code, err, job.report()["reason"]) == (0, "", "Shared")
+        code, _, err = await job.run(*more, "--s3-key=c.keras", model=endpoint)
+    assert (code, job.report()["reason"]) == (1, "SourceNotFound")
+    words = f"object 'c.keras' of bucket 'models' at {base}"
+    assert job.report()["message"] == f"{words}: the server answers 404 NoSuchKey"
+    assert "hush" not in out + err + json.dumps(job.report())
+
+
+async def test_a_failure_names_the_model_in_the_words_that_it_is_given(job: Job) -> None:
+    (job.directory / "model.keras").unlink()
+    await job.run("--model-source=key 'model.keras' of ConfigMap 'mnist'")
+    assert job.report()["message"] == "key 'model.keras' of ConfigMap 'mnist': does not exist"
+    (job.directory / "model.keras").write_bytes(b"hello")
+    await job.run("--model-source=key 'model.keras' of ConfigMap 'mnist'")
+    assert job.report()["message"].startswith("key 'model.keras' of ConfigMap 'mnist' is not a Keras 3 model file")
+
+
+async def test_a_signal_ends_a_download_with_a_report(job: Job) -> None:
+    asked = asyncio.Event()
+
+    async def say_nothing(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with serving(say_nothing) as base:
+        process = await job.start(model=f"--model-url={base}")
+        async with asyncio.timeout(20):
+            await asked.wait()
+            process.send_signal(signal.SIGTERM)
+            _, err = await process.communicate()
+    assert (process.returncode, job.report()["reason"], job.report()["permanent"]) == (1, "Interrupted", False)
+    assert b"Traceback" not in err
+
+
+async def test_what_a_worker_says_only_of_this_epoch_is_not_permanent(job: Job) -> None:
+    async def ended(request: web.Request) -> web.Response:
+        return web.Response(status=503, body=error_body(Reason.EPOCH_ENDED, "over"))
+
+    job.fronts[1].answer["architecture"] = ended
+    await job.run()
+    report = job.report()
+    assert (report["reason"], report["worker_reason"], report["permanent"]) == ("WorkerRefused", "EpochEnded", False)
+
+
 async def test_a_weight_out_of_range_is_in_no_output(job: Job) -> None:
     groups = small_groups()
     groups["dense"] = ("logits", [np.full((3, 4), 87654.25, np.float32), array(4)])
@@ -149,11 +223,35 @@ async def test_a_signal_ends_it_with_a_report_and_no_traceback(job: Job, number:
     assert b"Traceback" not in err
 
 
-@pytest.mark.parametrize("more", [("--timeout=0",), ("--timeout=nan",), ("--worker=nowhere",)])
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--timeout=0",),
+        ("--timeout=nan",),
+        ("--worker=nowhere",),
+        ("--model-url=https://127.0.0.1/",),
+        ("--ca-bundle=ca.crt",),
+        ("--s3-key=model.keras",),
+    ],
+)
 async def test_wrong_arguments_are_explained(job: Job, more: tuple[str, ...]) -> None:
     code, _, err = await job.run(*more)
     assert code == 2
     assert more[0].split("=")[0] in err
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("--model-url=ftp://127.0.0.1/", "--model-url must begin with https:// or http://"),
+        ("--s3-endpoint=127.0.0.1", "--s3-endpoint needs --s3-bucket"),
+        ("--digest=sha256:0", "one of the arguments --model --model-url --s3-endpoint is required"),
+    ],
+)
+async def test_a_place_of_the_model_that_is_none_is_explained(job: Job, model: str, told: str) -> None:
+    code, _, err = await job.run(model=model)
+    assert code == 2
+    assert told in err
 
 
 async def test_two_workers_are_not_enough(job: Job) -> None:

@@ -19,13 +19,15 @@ from triveni.client import Client, ClientError, Connection
 
 def main(arguments: Sequence[str]) -> int:
     """Predict all rows at once, which the request quota of the test's SecureModel is made for."""
-    connection, expected, seconds = arguments
+    path, expected, seconds = arguments
     case = json.loads(Path(expected).read_text())
+    connection = Connection.read(path)
     try:
-        with Client(Connection.read(connection), deadline=float(seconds)) as client:
+        with Client(connection, deadline=float(seconds)) as client:
             answers = client.predict(case["inputs"])
     except ClientError as error:
-        return say(f"no prediction: {error}\nkubectl describe securemodel says what the workers are waiting for", 1)
+        events = f"kubectl -n {connection.namespace} get events --field-selector involvedObject.name={connection.name}"
+        return say(f"no prediction: {error}\nwhat became of the SecureModel: {events}", 1)
     outputs = np.asarray(case["outputs"])
     if answers.shape != outputs.shape:
         return say(f"answers of shape {answers.shape} came, {outputs.shape} is what the model gives", 1)

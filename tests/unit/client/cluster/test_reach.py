@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -132,9 +133,8 @@ async def test_a_pod_that_says_nothing_is_asked_again(
     monkeypatch.setattr(tunnels, "ANSWER_S", 0.05)
     name = f"{NAME}-e1-worker-1"
     port = api.ports[name]
-    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    async with silent:
-        api.ports[name] = silent.sockets[0].getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api.ports[name] = silent.getsockname()[1]
         prediction = asyncio.ensure_future(predict(target))
         while api.forwards.count(name) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
