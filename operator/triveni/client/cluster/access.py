@@ -75,6 +75,8 @@ class Access:
             raise KubeconfigUnusable(paths, problem[:1].lower() + problem[1:]) from error
         except yaml.YAMLError as error:
             raise KubeconfigUnusable(paths, "it is not YAML") from error
+        except ssl.SSLError as error:
+            raise KubeconfigUnusable(paths, f"its certificates or key cannot be used ({error.reason})") from error
         except OSError as error:
             raise KubeconfigUnusable(paths, error.strerror or type(error).__name__) from error
         except (ValueError, TypeError, AttributeError, KeyError) as error:

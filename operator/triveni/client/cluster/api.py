@@ -131,7 +131,8 @@ class Api:
 
 def _problem(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate is not trusted: {error.certificate_error}"
+        reason = error.certificate_error
+        return f"its certificate is not trusted: {getattr(reason, 'verify_message', None) or reason}"
     if isinstance(error, TimeoutError):
         return f"no answer within {CALL_S:g} s"
     if isinstance(error, ssl.SSLError):

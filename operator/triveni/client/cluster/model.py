@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 
 from triveni.client.cluster import standing
 from triveni.client.cluster.api import MODELS, PODS, SECRETS, Api, Object
@@ -60,11 +61,13 @@ class ClusterModel:
         if model["metadata"]["uid"] != uid:
             raise NoSuchModel(self._name, self._namespace, "it is another one of the same name now: start again")
 
-    async def why_not_serving(self, problem: ClientError, uid: str) -> ClientError:
-        """The client's problem, and what the cluster says about it."""
+    async def why_not_serving(self, problem: ClientError, uid: str, tries: Mapping[int, str]) -> ClientError:
+        """The client's problem, and what the cluster says about it; `tries` are problems of connecting, by party."""
         model = await self._model()
-        pods = standing.of_pods(await self.worker_pods(uid))
-        why = (standing.of_model(model) if model is not None else "") or pods
+        why = standing.of_model(model) if model is not None else ""
+        if not why:
+            why = standing.of_pods(await self.worker_pods(uid))
+            why += "".join(f"; port-forward to worker {party}: {text}" for party, text in sorted(tries.items()))
         return NotServing(self._name, self._namespace, str(problem), why)
 
     async def _without_secret(self) -> ClientError:

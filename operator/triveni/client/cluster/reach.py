@@ -62,6 +62,6 @@ async def reach(target: Target) -> AsyncIterator[Connection]:
                 raise tunnels.failed.result() from None
             raise
         except WorkersUnreachable as error:
-            raise await model.why_not_serving(error, connection.uid) from error
+            raise await model.why_not_serving(error, connection.uid, tunnels.problems) from error
         finally:
             await tunnels.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
@@ -31,12 +30,17 @@ Open = Callable[[int], Awaitable[PodStream]]
 
 
 class Tunnels:
-    """The three ports. `failed` gets the first error after which there is no use in trying."""
+    """The three ports.
+
+    `problems` says, by party, why a connection could not be made when that was last tried; `failed` gets the first
+    error after which there is no use in trying.
+    """
 
     def __init__(self, connect: Open) -> None:
         self._connect = connect
         self._servers: list[asyncio.Server] = []
         self._handlers: set[asyncio.Task[None]] = set()
+        self.problems: dict[int, str] = {}
         self.failed: asyncio.Future[ClientError] = asyncio.get_running_loop().create_future()
 
     async def open(self) -> list[int]:
@@ -75,8 +79,10 @@ class Tunnels:
         """A pod that answered; None if the client did not wait for that."""
         hello, wait = await reader.read(CHUNK), RETRY_FIRST_S
         while not reader.at_eof():
-            with suppress(PodGone):
+            try:
                 return await Answering.to(hello, await self._connect(party))
+            except PodGone as error:
+                self.problems[party] = str(error)
             await asyncio.sleep(wait)
             wait = min(2 * wait, RETRY_MOST_S)
         return None

@@ -24,7 +24,7 @@ def affinity(model: SecureModel, epoch: int) -> Object:
     The rule looks at pods of the same epoch only: one of the epoch before that still ends does not keep a node taken.
     """
     workers = model.spec.workers
-    theirs = wanted(model).get("affinity", {})
+    theirs: dict[str, Any] = wanted(model).get("affinity", {})
     apart = dict(theirs.get("podAntiAffinity", {}))
     term = {
         "labelSelector": {"matchLabels": names.selector(model, Component.WORKER, epoch)},
@@ -32,9 +32,24 @@ def affinity(model: SecureModel, epoch: int) -> Object:
     }
     if workers.independence == "Required":
         apart[REQUIRED] = [*_terms(apart.get(REQUIRED)), term]
-    else:
-        apart[PREFERRED] = [*_terms(apart.get(PREFERRED)), {"weight": 100, "podAffinityTerm": term}]
+        nodes = _in_some_domain(theirs.get("nodeAffinity", {}), workers.topology_key)
+        return {**theirs, "nodeAffinity": nodes, "podAntiAffinity": apart}
+    apart[PREFERRED] = [*_terms(apart.get(PREFERRED)), {"weight": 100, "podAffinityTerm": term}]
     return {**theirs, "podAntiAffinity": apart}
+
+
+def _in_some_domain(theirs: dict[str, Any], key: str) -> Object:
+    """The user's node affinity, and the label `key` on every node that it lets in.
+
+    A node without the label lies in no domain, so anti-affinity alone lets two workers share it.
+    """
+    labelled = {"key": key, "operator": "Exists"}
+    required = theirs.get(REQUIRED) or {}
+    terms = _terms(required.get("nodeSelectorTerms") or [{}]) if isinstance(required, dict) else required
+    if not isinstance(terms, list) or not all(isinstance(term, dict) for term in terms):
+        return theirs  # the API server refuses it
+    narrowed = [term | {"matchExpressions": [*_terms(term.get("matchExpressions")), labelled]} for term in terms]
+    return {**theirs, REQUIRED: required | {"nodeSelectorTerms": narrowed}}
 
 
 def where(model: SecureModel) -> Object:

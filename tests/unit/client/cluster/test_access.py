@@ -110,7 +110,7 @@ async def test_a_key_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("no key")
     user = {"client-certificate": "bad", "client-key": "bad"}
     path = write(tmp_path / "config", cluster={"server": "https://one"}, user=user)
-    with pytest.raises(KubeconfigUnusable):
+    with pytest.raises(KubeconfigUnusable, match="its certificates or key cannot be used"):
         await Access.of(Target("mnist", kubeconfig=path))
 
 

@@ -265,7 +265,8 @@ async def test_or_by_the_pods_where_the_condition_may_not_be_seen(api: FakeApi, 
     api.ports = {}
     said = await fails(target, NotServing, deadline=0.2)
     assert (
-        f"worker pods: {NAME}-e1-worker-0 Running, {NAME}-e1-worker-1 Pending (ImagePullBackOff), none of worker 2"
+        f"worker pods: {NAME}-e1-worker-0 Running, {NAME}-e1-worker-1 Pending (ImagePullBackOff), none of worker 2; "
+        "port-forward to worker 0: error forwarding port 8443 to pod: connection refused"
     ) in said
 
 

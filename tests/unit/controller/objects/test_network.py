@@ -153,7 +153,7 @@ def test_a_job_that_fetches_its_model_reaches_dns_and_the_port_of_the_source(add
     assert not lets([dns], "to", {}, 53, "UDP", ANYWHERE)
 
 
-@pytest.mark.parametrize("host", ["minio.storage.svc", "minio.storage.svc.cluster.local", "minio.storage.svc.k8s."])
+@pytest.mark.parametrize("host", ["minio.storage.svc", "minio.storage.svc.cluster.local", "minio.storage.svc.k8s"])
 def test_the_pods_of_a_service_are_reached_whatever_port_they_listen_on(host: str) -> None:
     *_, pods = network_policies(secure_model(model=url(f"http://{host}/m.keras")))[1]["spec"]["egress"]
     assert pods == {
