@@ -38,21 +38,26 @@ ENV COMPILE="python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash"
 FROM build AS operator-requirements
 ARG PIP_CONFIG_FILE
 COPY requirements/operator.lock /build/
+# The operator computes nothing: numpy, which every other role needs, stays out. No byte code for the thousands of
+# classes that the Kubernetes client generates and the operator never loads.
 RUN /build/venv/bin/python -m pip --python /opt/triveni/bin/python install -q --no-cache-dir --no-compile \
         --no-deps --require-hashes -r /build/operator.lock \
-    && find /opt/triveni -type d -path '*/numpy/*' -name tests -prune -exec rm -r {} + \
-    && $COMPILE /opt/triveni/lib
+    && /build/venv/bin/python -m pip --python /opt/triveni/bin/python uninstall -q -y numpy \
+    && $COMPILE -x '/kubernetes/.*client/(api|models)/' /opt/triveni/lib
 
 
 FROM build AS worker-requirements
 ARG PIP_CONFIG_FILE
 COPY requirements/worker.lock /build/
-# Left out of what TensorFlow brings: what only compiling against it needs, and a compiler for C that it never calls.
+# Left out of what TensorFlow brings: symbols that nobody debugs, what only compiling against it needs, and a parser of C
+# that it never calls.
 RUN /build/venv/bin/python -m pip --python /opt/triveni/bin/python install -q --no-cache-dir --no-compile \
         --no-deps --require-hashes -r /build/worker.lock \
     && cd /opt/triveni/lib/python3*/site-packages \
+    && strip --strip-unneeded tensorflow/libtensorflow_cc.so.2 tensorflow/libtensorflow_framework.so.2 \
     && rm -r tensorflow/include clang \
-    && find . -type d -path '*/numpy/*' -name tests -prune -exec rm -r {} + \
+    && find . -name '*.a' -delete \
+    && find ./numpy -type d -name tests -prune -exec rm -r {} + \
     && $COMPILE .
 
 

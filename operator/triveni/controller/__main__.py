@@ -24,7 +24,7 @@ from triveni.controller.reconciler import Reconciler
 
 LEVELS = ("debug", "info", "warning", "error")
 
-log = Log(__name__)
+log = Log("triveni.controller")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +51,12 @@ async def _run(arguments: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     log.info("the operator starts", version=triveni.__version__)
     metrics = Metrics()
-    settings = Settings(arguments.worker_image, arguments.image_pull_policy, tuple(arguments.image_pull_secret))
+    settings = Settings(
+        arguments.worker_image,
+        arguments.image_pull_policy,
+        tuple(arguments.image_pull_secret),
+        operator_namespace=os.environ.get("POD_NAMESPACE"),
+    )
     async with await Cluster.connect() as cluster:
         reconciler = Reconciler(cluster, settings, metrics)
         election = LeaderElection(

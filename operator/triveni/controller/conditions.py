@@ -13,7 +13,8 @@ from typing import Literal
 
 from triveni.api.securemodel import SecureModel
 from triveni.api.status import Condition, ConditionType, Phase, Status, time_text
-from triveni.controller.decide import Hold, account, hold
+from triveni.controller import decide
+from triveni.controller.decide import Hold, hold
 from triveni.controller.observed import Observed, Problem
 from triveni.controller.quota import PARTIES
 
@@ -150,7 +151,7 @@ def _ready(status: Status, seen: Observed, held: Hold | None, workers: Finding, 
 
 
 def _quota(model: SecureModel, status: Status) -> Finding:
-    quota, charged = model.spec.request_quota, account(model, status).charged
+    quota, charged = model.spec.request_quota, decide.charged(status)
     if quota is None:
         return Finding("False", "NoQuota", f"{charged} requests charged; there is no spec.requestQuota")
     if charged >= quota:

@@ -157,9 +157,13 @@ def _is_over(worker: Worker | None, since: float) -> bool:
 
 def account(model: SecureModel, status: Status) -> QuotaStatus:
     """The quota's account under the quota of today's spec."""
-    charged = status.quota.charged if status.quota else 0
-    quota = model.spec.request_quota
-    return QuotaStatus(charged=charged, remaining=None if quota is None else max(0, quota - charged))
+    used, quota = charged(status), model.spec.request_quota
+    return QuotaStatus(charged=used, remaining=None if quota is None else max(0, quota - used))
+
+
+def charged(status: Status) -> int:
+    """Requests charged to ended epochs."""
+    return status.quota.charged if status.quota else 0
 
 
 def hold(model: SecureModel, status: Status, now: datetime) -> Hold | None:
@@ -245,8 +249,8 @@ def _charge(model: SecureModel, status: Status, epoch: EpochStatus, seen: Observ
     """Charge the epoch by what its workers reported, and end it."""
     workers = seen.workers_of(epoch.number)
     reports = [worker.report if worker else None for worker in workers]
-    charged = charge(Grant(epoch.number, epoch.grant), reports, shared=epoch.sharing)
-    quota = QuotaStatus(charged=account(model, status).charged + charged.rows)
+    bill = charge(Grant(epoch.number, epoch.grant), reports, shared=epoch.sharing)
+    quota = QuotaStatus(charged=charged(status) + bill.rows)
     receipts = tuple(
         ReceiptStatus(
             epoch=receipt.epoch,
@@ -261,9 +265,9 @@ def _charge(model: SecureModel, status: Status, epoch: EpochStatus, seen: Observ
     update = {
         "quota": quota,
         "served": quota.charged,
-        "charges": (*status.charges, _charge_status(charged, epoch, now))[-MAX_CHARGES:],
+        "charges": (*status.charges, _charge_status(bill, epoch, now))[-MAX_CHARGES:],
         "receipts": receipts or status.receipts,
-        "failures": _failures(model, status, epoch, charged, seen, now),
+        "failures": _failures(model, status, epoch, bill, seen, now),
     }
     status = _with_epoch(status.model_copy(update=update), epoch, {"phase": Phase.ENDED})
     return status.model_copy(update={"quota": account(model, status)})
@@ -273,7 +277,7 @@ def _whose(worker: Worker) -> tuple[int, int]:
     return worker.epoch, worker.party
 
 
-def _charge_status(charged: Charge, epoch: EpochStatus, now: datetime) -> ChargeStatus:
+def _charge_status(bill: Charge, epoch: EpochStatus, now: datetime) -> ChargeStatus:
     def reported(party: int, report: Report | None) -> WorkerCharge:
         if report is None:
             return WorkerCharge(party=party)
@@ -281,17 +285,17 @@ def _charge_status(charged: Charge, epoch: EpochStatus, now: datetime) -> Charge
 
     return ChargeStatus(
         epoch=epoch.number,
-        granted=charged.grant.rows,
-        rows=charged.rows,
-        why=charged.why.value,
+        granted=bill.grant.rows,
+        rows=bill.rows,
+        why=bill.why.value,
         ended=epoch.reason or "",
         at=time_text(now),
-        workers=tuple(reported(party, report) for party, report in enumerate(charged.reports)),
+        workers=tuple(reported(party, report) for party, report in enumerate(bill.reports)),
     )
 
 
 def _failures(
-    model: SecureModel, status: Status, epoch: EpochStatus, charged: Charge, seen: Observed, now: datetime
+    model: SecureModel, status: Status, epoch: EpochStatus, bill: Charge, seen: Observed, now: datetime
 ) -> FailureStatus | None:
     """What the end of the epoch means for the next one; None if it was no failure."""
     ended = Ended(epoch.reason or Ended.WORKER_ENDED)
@@ -300,7 +304,7 @@ def _failures(
     before = status.failures or FailureStatus(count=0, reason="", message="")
     sharing = seen.sharing_of(epoch.number)
     served = sharing is not None and sharing.succeeded
-    stable = charged.rows > 0 or (served and now - time_of(epoch.started_at) > timedelta(seconds=STABLE_S))
+    stable = bill.rows > 0 or (served and now - time_of(epoch.started_at) > timedelta(seconds=STABLE_S))
     count = 0 if stable else before.count + 1
     unserved = 0 if served else before.unserved + 1
     reason, message = ended.value, epoch.message or ""

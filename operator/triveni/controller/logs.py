@@ -53,7 +53,7 @@ class Fields(TypedDict, total=False):
     version: str
 
 
-ALLOWED = frozenset(Fields.__annotations__)
+ALLOWED = tuple(Fields.__annotations__)
 
 _bound: ContextVar[Fields | None] = ContextVar("fields bound to every line of this task", default=None)
 
@@ -129,12 +129,12 @@ class Log:
         self._logger.log(level, message, exc_info=error, extra={"fields": fields})
 
 
-def _single_values(fields: Mapping[str, Any], only: tuple[str, ...] | frozenset[str] = ALLOWED) -> dict[str, Any]:
+def _single_values(fields: Mapping[str, Any], only: tuple[str, ...] = ALLOWED) -> dict[str, Any]:
     """The fields that are on the list and have a value; a text is cut, and what is no single value left out."""
     values: dict[str, Any] = {}
     for key in only:
         value = fields.get(key)
-        if isinstance(value, str):
+        if isinstance(value, str) and value:
             values[key] = str(value)[:LONGEST]
         elif isinstance(value, bool | int | float):
             values[key] = value

@@ -72,7 +72,7 @@ class Provision:
         """
         authority = await self._authority()
         addresses = await self._services(epoch.number)
-        for wanted in (*objects.network_policies(self._model), objects.disruption_budget(self._model)):
+        for wanted in (*objects.network_policies(self._model, self._settings), objects.disruption_budget(self._model)):
             await self._apply(wanted)
         await self._client_secret(authority, addresses)
         await self._epoch_secrets(authority, epoch, addresses)

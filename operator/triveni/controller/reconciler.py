@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from triveni.api.problems import not_built, problems_of
 from triveni.api.securemodel import SecureModel
-from triveni.api.status import Phase, Status
+from triveni.api.status import ConditionType, Phase, Status
 from triveni.controller import decide
 from triveni.controller.cluster import (
     CHILDREN,
@@ -35,6 +35,7 @@ from triveni.controller.cluster import (
 from triveni.controller.conditions import conditions_of, conditions_of_refused
 from triveni.controller.departed import Departed
 from triveni.controller.events import event_object, transitions
+from triveni.controller.live_counts import LiveCounts
 from triveni.controller.logs import Log, bind
 from triveni.controller.metrics import Metrics
 from triveni.controller.objects import DamagedAuthority, Settings, UnusableSource, names
@@ -90,12 +91,14 @@ class Reconciler:
         self._cluster, self._settings, self._metrics, self._now = cluster, settings, metrics, now
         self.queue = WorkQueue()
         self.departed = Departed()
+        self._live = LiveCounts(self.add)
         self._conditions: dict[Key, tuple[tuple[str, str], ...]] = {}
         self._domains: dict[tuple[str, str], tuple[float, str | None]] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._live.run())
             for _ in range(AT_ONCE):
                 tasks.create_task(self._work())
 
@@ -179,6 +182,7 @@ class Reconciler:
         new = decide.advance(model, status, seen, standing_authority(model, seen), now)
         moved = new.epoch != status.epoch
         new = self._with_conditions(model, new, seen, None, now)
+        new = new.model_copy(update={"served": self._served(key, new, seen)})
         if new != status:
             raw = await self._record(key, raw, status, new, now)
         if moved:
@@ -235,6 +239,17 @@ class Reconciler:
         }
         return status.model_copy(update=update)
 
+    def _served(self, key: Key, status: Status, seen: Observed) -> int:
+        """Requests answered, as far as is known: what is charged, and what the workers that serve say of this epoch."""
+        charged, epoch, ready = decide.charged(status), status.epoch, status.condition(ConditionType.READY)
+        address = None
+        if epoch is not None and ready is not None and ready.status == "True":
+            address = next((worker.address for worker in seen.workers_of(epoch.number) if worker), None)
+        if epoch is None or address is None:
+            self._live.drop(key)
+            return max(charged, status.served)
+        return max(charged + self._live.follow(key, epoch.number, address), status.served)
+
     async def _refuse(self, key: Key, raw: Object, status: Status, reason: str, message: str, now: datetime) -> _Step:
         """Say why nothing is done. An epoch that still serves the spec of before goes on."""
         generation = raw["metadata"].get("generation")
@@ -285,6 +300,7 @@ class Reconciler:
         return RESYNC_S
 
     def _forget(self, key: Key) -> None:
+        self._live.drop(key)
         self._conditions.pop(key, None)
         self._metrics.forget(key.namespace, key.name)
 

@@ -47,7 +47,9 @@ def _sources() -> list[str]:
     """This machine's own sources of that Debian: `deb URI SUITE COMPONENT`, updates among them; maybe none."""
     if not shutil.which("apt-get"):
         return []
-    lines = run("apt-get", "indextargets", "--format", "deb $(REPO_URI) $(RELEASE) $(COMPONENT)", "Identifier: Packages")
+    lines = run(
+        "apt-get", "indextargets", "--format", "deb $(REPO_URI) $(RELEASE) $(COMPONENT)", "Identifier: Packages"
+    )
     return sorted({line for line in lines.splitlines() if line.split()[2].startswith(_SUITE)})
 
 

@@ -107,6 +107,16 @@ def test_a_field_that_is_no_single_value_is_left_out(lines: Lines, value: object
     assert SECRET not in json.dumps(lines())
 
 
+def test_an_empty_text_says_nothing_and_is_left_out(lines: Lines) -> None:
+    Log("triveni.test").info("epoch ended", reason="", epoch=0)
+    assert lines()[0].keys() == {"time", "level", "logger", "message", "epoch"}
+
+
+def test_fields_stand_in_the_same_order_in_every_line(lines: Lines) -> None:
+    Log("triveni.test").info("epoch ended", reason="WorkerLost", epoch=3, name="mnist", namespace="bank")
+    assert list(lines()[0])[4:] == ["namespace", "name", "epoch", "reason"]
+
+
 def test_a_long_text_is_cut_and_a_line_stays_one_line(lines: Lines) -> None:
     Log("triveni.test").info("first\nsecond", detail="x" * 10_000)
     (line,) = lines()

@@ -1,4 +1,4 @@
-"""A cluster whose kubelet, workers and clients are played; what they do is written down and compared with the account."""
+"""A cluster whose kubelet, workers and clients are played, and what they do is written down to be compared."""
 
 from __future__ import annotations
 

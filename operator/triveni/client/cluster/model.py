@@ -67,7 +67,7 @@ class ClusterModel:
         why = standing.of_model(model) if model is not None else ""
         if not why:
             why = standing.of_pods(await self.worker_pods(uid))
-            why += "".join(f"; port-forward to worker {party}: {text}" for party, text in sorted(tries.items()))
+            why += "".join(f"; port-forward to worker {party}: {text}" for party, text in sorted(tries.items()) if text)
         return NotServing(self._name, self._namespace, str(problem), why)
 
     async def _without_secret(self) -> ClientError:

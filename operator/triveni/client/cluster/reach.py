@@ -44,7 +44,7 @@ async def reach(target: Target) -> AsyncIterator[Connection]:
                 await model.require_hope(connection.uid)
             except (ApiUnreachable, ApiFailed) as error:  # it answered before, and probably will again
                 raise PodGone(str(error)) from error
-            raise PodGone(f"worker {party} has no running pod")
+            raise PodGone
 
         tunnels = Tunnels(to_pod)
         try:

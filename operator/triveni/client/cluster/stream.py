@@ -19,12 +19,12 @@ PORT_BYTES = 2
 
 @dataclass(eq=False)
 class PodGone(Exception):
-    """Nobody answers in the pod (any more)."""
+    """Nobody answers in the pod (any more); `problem` is empty where there is none that runs."""
 
-    problem: str
+    problem: str = ""
 
     def __str__(self) -> str:
-        return self.problem
+        return self.problem or "no pod runs"
 
 
 class PodStream:

@@ -82,7 +82,7 @@ class Tunnels:
             try:
                 return await Answering.to(hello, await self._connect(party))
             except PodGone as error:
-                self.problems[party] = str(error)
+                self.problems[party] = error.problem
             await asyncio.sleep(wait)
             wait = min(2 * wait, RETRY_MOST_S)
         return None

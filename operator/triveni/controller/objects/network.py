@@ -13,6 +13,7 @@ from triveni.api.securemodel import SecureModel
 from triveni.controller.objects import names, ports
 from triveni.controller.objects.names import Component
 from triveni.controller.objects.owned import Object, owned
+from triveni.controller.objects.pod import Settings
 from triveni.controller.objects.source import Server, supply
 from triveni.identity.names import PARTIES
 
@@ -29,9 +30,9 @@ def services(model: SecureModel, epoch: int) -> tuple[Object, Object, Object]:
     return first, second, third
 
 
-def network_policies(model: SecureModel) -> tuple[Object, Object]:
+def network_policies(model: SecureModel, settings: Settings) -> tuple[Object, Object]:
     """Those of the workers and of the sharing job, the same in all epochs."""
-    return _workers(model), _sharing(model)
+    return _workers(model, settings.operator_namespace), _sharing(model)
 
 
 def _service(model: SecureModel, epoch: int, party: int) -> Object:
@@ -50,9 +51,10 @@ def _service_port(name: str, port: int) -> Object:
     return {"name": name, "protocol": "TCP", "port": port, "targetPort": port}
 
 
-def _workers(model: SecureModel) -> Object:
+def _workers(model: SecureModel, operator_namespace: str | None) -> Object:
     workers = _pods(model, Component.WORKER)
     callers = [_pods(model, Component.SHARING), *_clients(model)]
+    counts = [_counts(operator_namespace)] if operator_namespace else []
     return _policy(
         model,
         names.workers_policy(model),
@@ -60,6 +62,7 @@ def _workers(model: SecureModel) -> Object:
         ingress=[
             {"from": callers, "ports": [_tcp(ports.CLIENTS)]},
             {"from": [workers], "ports": [_tcp(ports.PEERS)]},
+            *counts,
         ],
         egress=[{"to": [workers], "ports": [_tcp(ports.PEERS)]}],
     )
@@ -85,6 +88,15 @@ def _policy(
             "egress": egress,
         }
     }
+
+
+def _counts(operator_namespace: str) -> Object:
+    """The operator asks how many requests were answered, where nothing else is to be had."""
+    operator = {
+        "namespaceSelector": {"matchLabels": {NAMESPACE_NAME: operator_namespace}},
+        "podSelector": {"matchLabels": {names.COMPONENT: "operator"}},
+    }
+    return {"from": [operator], "ports": [_tcp(ports.HEALTH)]}
 
 
 def _clients(model: SecureModel) -> list[Object]:

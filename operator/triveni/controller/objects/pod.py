@@ -26,11 +26,15 @@ SCRATCH_BYTES = "128Mi"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the operator is told about pods when it is started; a SecureModel may have an image of its own."""
+    """What the operator is told when it is started; a SecureModel may have an image of its own.
+
+    `operator_namespace` is where the operator itself runs, None if that is outside the cluster.
+    """
 
     worker_image: str
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
+    operator_namespace: str | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ EPOCH, GRANT = 3, 100
 
 CLUSTER_IPS: ClusterIPs = ("10.96.0.10", "10.96.0.11", "10.96.0.12")
 
-SETTINGS = Settings("registry.example/triveni-worker:1.2.3", "IfNotPresent", ("registry-of-the-operator",))
+SETTINGS = Settings("registry.example/triveni-worker:1.2.3", "IfNotPresent", ("registry-of-the-operator",), "triveni")
 
 
 def read_case(case: str) -> SecureModel:
@@ -74,7 +74,7 @@ def everything(model: SecureModel, authority: Authority, epoch: int = EPOCH) -> 
         authority_secret(model, authority),
         client_secret(model, credentials("the client"), ips),
         *services(model, epoch),
-        *network_policies(model),
+        *network_policies(model, SETTINGS),
         disruption_budget(model),
         *(worker_secret(model, epoch, GRANT, p, credentials(f"worker {p}"), ips) for p in parties),
         *(worker_pod(model, epoch, p, SETTINGS) for p in parties),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def _matches(selector: Object, labels: dict[str, str] | None) -> bool:
 
 def test_each_policy_applies_to_its_pods_of_all_epochs_in_both_directions() -> None:
     model = secure_model()
-    workers, sharing = network_policies(model)
+    workers, sharing = network_policies(model, SETTINGS)
     for epoch in (1, 2):
         assert applies(workers, labels(model, "worker", epoch))
         assert applies(sharing, labels(model, "sharing", epoch))
@@ -74,7 +75,7 @@ def test_each_policy_applies_to_its_pods_of_all_epochs_in_both_directions() -> N
 
 def test_a_worker_reaches_the_other_workers_and_nothing_else() -> None:
     model = secure_model()
-    egress = network_policies(model)[0]["spec"]["egress"]
+    egress = network_policies(model, SETTINGS)[0]["spec"]["egress"]
     assert lets(egress, "to", labels(model, "worker"), 8444)
     assert not lets(egress, "to", labels(model, "worker"), 8443)
     assert not lets(egress, "to", labels(model, "sharing"), 8444)
@@ -84,7 +85,7 @@ def test_a_worker_reaches_the_other_workers_and_nothing_else() -> None:
 
 def test_workers_of_another_secure_model_cannot_knock() -> None:
     other = in_cluster(secure_model().model_dump(mode="json", exclude_none=True), uid="u-2")
-    ingress = network_policies(secure_model())[0]["spec"]["ingress"]
+    ingress = network_policies(secure_model(), SETTINGS)[0]["spec"]["ingress"]
     for port in (8443, 8444, 8080):
         assert not lets(ingress, "from", labels(other, "worker"), port)
         assert not lets(ingress, "from", labels(other, "sharing"), port)
@@ -92,7 +93,7 @@ def test_workers_of_another_secure_model_cannot_knock() -> None:
 
 def test_the_sharing_job_reaches_the_workers_where_clients_do() -> None:
     model = secure_model()
-    workers, sharing = (policy["spec"] for policy in network_policies(model))
+    workers, sharing = (policy["spec"] for policy in network_policies(model, SETTINGS))
     assert lets(workers["ingress"], "from", labels(model, "sharing"), 8443)
     assert not lets(workers["ingress"], "from", labels(model, "sharing"), 8444)
     assert lets(sharing["egress"], "to", labels(model, "worker"), 8443)
@@ -100,16 +101,22 @@ def test_the_sharing_job_reaches_the_workers_where_clients_do() -> None:
     assert sharing["ingress"] == []
 
 
-def test_nobody_is_let_in_to_the_health_port() -> None:
-    ports = [port["port"] for rule in network_policies(secure_model())[0]["spec"]["ingress"] for port in rule["ports"]]
-    assert ports == [8443, 8444]
+def test_only_the_operator_is_let_in_to_the_health_port() -> None:
+    operator = {"app.kubernetes.io/component": "operator"}
+    ingress = network_policies(secure_model(), SETTINGS)[0]["spec"]["ingress"]
+    assert lets(ingress, "from", operator, 8080, namespace={"kubernetes.io/metadata.name": "triveni"})
+    assert not lets(ingress, "from", operator, 8080)
+    assert not lets(ingress, "from", {"triveni.dev/client": "mnist"}, 8080)
+    outside = replace(SETTINGS, operator_namespace=None)
+    ports = [rule["ports"] for rule in network_policies(secure_model(), outside)[0]["spec"]["ingress"]]
+    assert [port["port"] for (port,) in ports] == [8443, 8444]
 
 
 # --- clients --------------------------------------------------------------------------------------------------------
 
 
 def test_without_a_list_of_clients_pods_of_the_namespace_with_the_label_are_let_in() -> None:
-    ingress = network_policies(secure_model())[0]["spec"]["ingress"]
+    ingress = network_policies(secure_model(), SETTINGS)[0]["spec"]["ingress"]
     client = {"triveni.dev/client": "mnist"}
     assert lets(ingress, "from", client, 8443)
     assert not lets(ingress, "from", client, 8444)
@@ -123,7 +130,7 @@ def test_a_list_of_clients_takes_the_place_of_the_label() -> None:
         {"namespaceSelector": {"matchLabels": ANYWHERE}, "podSelector": {"matchLabels": {"app": "clinic"}}},
         {"podSelector": {}},
     ]
-    first, second = network_policies(secure_model(clients=clients))[0]["spec"]["ingress"][0]["from"][1:]
+    first, second = network_policies(secure_model(clients=clients), SETTINGS)[0]["spec"]["ingress"][0]["from"][1:]
     assert [first, second] == clients
 
 
@@ -131,7 +138,7 @@ def test_a_list_of_clients_takes_the_place_of_the_label() -> None:
 
 
 def test_a_job_whose_model_is_mounted_reaches_nothing_but_workers() -> None:
-    assert len(network_policies(secure_model())[1]["spec"]["egress"]) == 1
+    assert len(network_policies(secure_model(), SETTINGS)[1]["spec"]["egress"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -145,7 +152,7 @@ def test_a_job_whose_model_is_mounted_reaches_nothing_but_workers() -> None:
     ],
 )
 def test_a_job_that_fetches_its_model_reaches_dns_and_the_port_of_the_source(address: str, port: int) -> None:
-    _, dns, source = network_policies(secure_model(model=url(address)))[1]["spec"]["egress"]
+    _, dns, source = network_policies(secure_model(model=url(address)), SETTINGS)[1]["spec"]["egress"]
     assert source == {"ports": [{"protocol": "TCP", "port": port}]}
     kube_system = {"kubernetes.io/metadata.name": "kube-system"}
     assert lets([dns], "to", {}, 53, "UDP", kube_system)
@@ -155,7 +162,7 @@ def test_a_job_that_fetches_its_model_reaches_dns_and_the_port_of_the_source(add
 
 @pytest.mark.parametrize("host", ["minio.storage.svc", "minio.storage.svc.cluster.local", "minio.storage.svc.k8s"])
 def test_the_pods_of_a_service_are_reached_whatever_port_they_listen_on(host: str) -> None:
-    *_, pods = network_policies(secure_model(model=url(f"http://{host}/m.keras")))[1]["spec"]["egress"]
+    *_, pods = network_policies(secure_model(model=url(f"http://{host}/m.keras")), SETTINGS)[1]["spec"]["egress"]
     assert pods == {
         "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "storage"}}}],
         "ports": [{"protocol": "TCP"}],

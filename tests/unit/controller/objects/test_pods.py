@@ -272,7 +272,10 @@ def test_the_job_gives_up_before_it_is_stopped_and_is_not_tried_again() -> None:
     ],
 )
 def test_a_source_that_no_job_can_read_is_a_typed_error(source: Object, field: str) -> None:
-    for build in (lambda model: sharing_job(model, 1, CLUSTER_IPS, SETTINGS), network_policies):
+    for build in (
+        lambda model: sharing_job(model, 1, CLUSTER_IPS, SETTINGS),
+        lambda model: network_policies(model, SETTINGS),
+    ):
         with pytest.raises(UnusableSource) as caught:
             build(secure_model(model={"source": source}))
         assert caught.value.field == f"spec.model.source.{field}"
