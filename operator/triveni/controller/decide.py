@@ -70,7 +70,7 @@ class Ended(StrEnum):
     SHARING_FAILED = "SharingFailed"
     SUSPENDED = "Suspended"
     SPEC_CHANGED = "SpecChanged"
-    QUOTA_LOWERED = "QuotaLowered"
+    QUOTA_CHANGED = "QuotaChanged"
     AUTHORITY_REPLACED = "AuthorityReplaced"
 
     @property
@@ -85,7 +85,7 @@ class Ended(StrEnum):
 
 
 _ASKED_FOR = frozenset(
-    {Ended.QUOTA_REACHED, Ended.SUSPENDED, Ended.SPEC_CHANGED, Ended.QUOTA_LOWERED, Ended.AUTHORITY_REPLACED}
+    {Ended.QUOTA_REACHED, Ended.SUSPENDED, Ended.SPEC_CHANGED, Ended.QUOTA_CHANGED, Ended.AUTHORITY_REPLACED}
 )
 
 
@@ -213,8 +213,8 @@ def why_end(
     if epoch.model_hash != parts_of_model(model):
         return Ended.SPEC_CHANGED, "the spec of the model changed; a new epoch follows"
     remaining = account(model, status).remaining
-    if remaining is not None and (epoch.grant is None or epoch.grant > remaining):
-        return Ended.QUOTA_LOWERED, "spec.requestQuota was lowered below what this epoch was granted"
+    if epoch.grant != remaining:
+        return Ended.QUOTA_CHANGED, "spec.requestQuota changed; the next epoch is granted what remains of it"
     if epoch.authority is not None and authority != epoch.authority:
         return Ended.AUTHORITY_REPLACED, "the Secret of the private authority was deleted; a new epoch gets a new one"
     return None
@@ -229,7 +229,7 @@ def _why_ended(ended: list[Worker]) -> str:
 def _last_words(worker: Worker) -> str:
     if worker.report:
         return worker.message or worker.report.reason
-    return str(worker.problem or "without a word")
+    return str(worker.problem or "its pod is gone, without a word")
 
 
 def _start(model: SecureModel, status: Status, now: datetime) -> Status:

@@ -95,13 +95,17 @@ def test_lowering_the_quota_below_what_was_charged_ends_at_once() -> None:
     assert world.cluster.names() == set()
 
 
-def test_lowering_the_quota_below_the_grant_replaces_the_epoch_by_one_with_a_smaller_grant() -> None:
+@pytest.mark.parametrize(("quota", "grant"), [(6, 2), (20, 16), (None, None)])
+def test_a_changed_quota_replaces_the_epoch_by_one_that_is_granted_the_rest(
+    quota: int | None, grant: int | None
+) -> None:
     world = serving()
     world.serve(4)
-    world.cluster.change_spec(requestQuota=6)
+    world.cluster.change_spec(requestQuota=quota)
     world.reconcile()
     assert world.status.epoch is not None
-    assert (world.status.epoch.number, world.status.epoch.grant) == (2, 2)
+    assert (world.status.epoch.number, world.status.epoch.grant) == (2, grant)
+    assert world.status.charges[-1].ended == "QuotaChanged"
 
 
 def test_a_lost_worker_is_followed_by_a_new_epoch_with_what_remains() -> None:
