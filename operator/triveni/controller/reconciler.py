@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from triveni.api.problems import not_built, problems_of
 from triveni.api.securemodel import SecureModel
 from triveni.api.status import ConditionType, Phase, Status
-from triveni.controller import decide
 from triveni.controller.cluster import (
     CHILDREN,
     NODES,
@@ -32,9 +31,12 @@ from triveni.controller.cluster import (
     Object,
     Refused,
 )
-from triveni.controller.conditions import conditions_of, conditions_of_refused
+from triveni.controller.decide.account import charged, finished_at
+from triveni.controller.decide.actions import act
+from triveni.controller.decide.conditions import conditions_of, conditions_of_refused
+from triveni.controller.decide.record import advance
+from triveni.controller.decide.transitions import event_object, transitions
 from triveni.controller.departed import Departed
-from triveni.controller.events import event_object, transitions
 from triveni.controller.live_counts import LiveCounts
 from triveni.controller.logs import Log, bind
 from triveni.controller.metrics import Metrics
@@ -179,7 +181,7 @@ class Reconciler:
 
     async def _serve(self, key: Key, raw: Object, model: SecureModel, status: Status, now: datetime) -> _Step:
         seen = await self._observe(model, status)
-        new = decide.advance(model, status, seen, standing_authority(model, seen), now)
+        new = advance(model, status, seen, standing_authority(model, seen), now)
         moved = new.epoch != status.epoch
         new = self._with_conditions(model, new, seen, None, now)
         new = new.model_copy(update={"served": self._served(key, new, seen)})
@@ -187,7 +189,7 @@ class Reconciler:
             raw = await self._record(key, raw, status, new, now)
         if moved:
             return _Step(more=True)
-        actions = decide.act(model, new, seen, now)
+        actions = act(model, new, seen, now)
         made = 0
         if actions.make and new.epoch is not None:
             provision = Provision(self._cluster, self._settings, model, seen)
@@ -241,14 +243,14 @@ class Reconciler:
 
     def _served(self, key: Key, status: Status, seen: Observed) -> int:
         """Requests answered, as far as is known: what is charged, and what the workers that serve say of this epoch."""
-        charged, epoch, ready = decide.charged(status), status.epoch, status.condition(ConditionType.READY)
+        used, epoch, ready = charged(status), status.epoch, status.condition(ConditionType.READY)
         address = None
         if epoch is not None and ready is not None and ready.status == "True":
             address = next((worker.address for worker in seen.workers_of(epoch.number) if worker), None)
         if epoch is None or address is None:
             self._live.drop(key)
-            return max(charged, status.served)
-        return max(charged + self._live.follow(key, epoch.number, address), status.served)
+            return max(used, status.served)
+        return max(used + self._live.follow(key, epoch.number, address), status.served)
 
     async def _refuse(self, key: Key, raw: Object, status: Status, reason: str, message: str, now: datetime) -> _Step:
         """Say why nothing is done. An epoch that still serves the spec of before goes on."""
@@ -288,7 +290,7 @@ class Reconciler:
     async def _expire(self, raw: Object, model: SecureModel, status: Status, now: datetime) -> float | None:
         """Delete a SecureModel that has been finished for as long as it says; else the seconds that are left."""
         ttl = model.spec.ttl_seconds_after_finished
-        finished = decide.finished_at(status)
+        finished = finished_at(status)
         if ttl is None or finished is None:
             return None
         left = ttl - (now - finished).total_seconds()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.e2e.cluster import archive, golang, progress
 from tests.e2e.cluster.appearing import appearing, locked
-from tests.e2e.cluster.commands import run, run_logged
+from tests.e2e.cluster.commands import Argument, run, run_logged
 from tests.e2e.cluster.places import cache
 
 BUILD = Path(__file__).parent / "build"
@@ -67,7 +67,7 @@ class Recipe:
     def _build(self, to: Path) -> None:
         environment = os.environ | {"GOFLAGS": "-mod=readonly -buildvcs=false"} | self.environment
         flags = " ".join(("-s", "-w", *self.flags))
-        command = (golang.go(), "build", "-ldflags", flags, "-o", f"{to}/", *self.packages)
+        command: list[Argument] = [golang.go(), "build", "-ldflags", flags, "-o", f"{to}/", *self.packages]
         run_logged(cache() / f"{self.name}.log", *command, directory=BUILD / self.module, env=environment)
 
 
@@ -124,6 +124,11 @@ def helm() -> Path:
     return HELM.build() / "helm"
 
 
+def kind() -> Path:
+    """kind."""
+    return KIND.build() / "kind"
+
+
 def pause_image() -> Path:
     """An archive of the image whose container holds a pod's namespaces open."""
     source = BUILD / "pause" / "pause.c"
@@ -143,6 +148,6 @@ def _image(name: str, source: Path, make: Callable[[Path], object]) -> Path:
         if not directory.exists():
             with appearing(directory) as unfinished:
                 make(unfinished / program)
-                archive.write(name, unfinished / program, unfinished / f"{program}.tar")
+                archive.write_program(name, unfinished / program, unfinished / f"{program}.tar")
                 (unfinished / program).unlink()
     return directory / f"{program}.tar"

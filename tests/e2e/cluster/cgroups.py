@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 
 from tests.e2e.cluster.commands import until
@@ -42,7 +43,7 @@ def remove(*path: str) -> None:
     """Remove a group and those below it, once the last process in them has ended."""
     for root in hierarchies():
         for directory, _, _ in os.walk(root.joinpath(*path), topdown=False):
-            until(lambda at=directory: _removed(at), 20, f"the end of the processes in {directory}", every=0.05)
+            until(partial(_removed, directory), 20, f"the end of the processes in {directory}", every=0.05)
 
 
 def _removed(directory: str) -> bool:

@@ -1,4 +1,4 @@
-"""Image archives, unpacked once and hard-linked into every node: much faster than loading them into running nodes.
+"""Images, unpacked once and hard-linked into every node: much faster than loading them into running nodes.
 
 A store is a containerd root directory in the cache, named by what is in it. containerd never writes into a blob or a
 layer once it is stored, only into its databases, so everything but those may be shared by hard links.
@@ -12,11 +12,14 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.cluster import progress
+from tests.e2e.cluster import archive, progress
 from tests.e2e.cluster.appearing import appearing, locked
+from tests.e2e.cluster.archive import Archive
 from tests.e2e.cluster.commands import CommandFailed, run, until
 from tests.e2e.cluster.places import cache
 from tests.e2e.cluster.processes import Process
@@ -24,18 +27,24 @@ from tests.e2e.cluster.processes import Process
 KEPT = 3
 """Stores that stay: a gigabyte each, most of it shared by hard links with the one before."""
 
+INVENTORY = "images.json"
+"""Beside a containerd root: what it holds, as the digests of layers of each image."""
 
-def store(archives: Sequence[Path], logs: Path) -> Path:
-    """The store that holds exactly the images of these archives."""
-    wanted = {str(archive): _mark(archive) for archive in archives}
-    name = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:12]
+Inventory = dict[str, list[str]]
+
+
+def store(images: Sequence[Archive], log: Path) -> Path:
+    """The store that holds exactly these images."""
+    wanted = sorted((image.name, image.identity) for image in images)
+    name = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:12]
     stores = cache() / "stores"
     with locked(cache() / "stores.lock"):
         if not (stores / name).exists():
             with progress.step("unpacking images"), appearing(stores / name) as unfinished:
-                _fill(unfinished, wanted, stores, logs)
+                _fill(unfinished, images, stores, log)
         os.utime(stores / name)
-        _prune(stores)
+        for old in _by_age(stores)[:-KEPT]:
+            shutil.rmtree(old)
     return stores / name
 
 
@@ -52,24 +61,37 @@ def link(source: Path, to: Path) -> None:
         shutil.copy2(source / "root" / database.relative_to(to), database)
 
 
-def _mark(archive: Path) -> str:
-    """An archive's size and time: it was named by its content when it was made."""
-    stat = archive.stat()
-    return f"{stat.st_size} {stat.st_mtime_ns}"
+@contextmanager
+def missing(images: Sequence[Archive], inventory: Path) -> Iterator[list[Path]]:
+    """Thin archives of what a containerd lacks, to be imported there; then `inventory` says that it has it."""
+    before: Inventory = json.loads(inventory.read_text()) if inventory.exists() else {}
+    known = {layer for layers in before.values() for layer in layers}
+    wanted: Inventory = {image.name: [image.identity, *image.layers] for image in images}
+    with tempfile.TemporaryDirectory(prefix="images-", dir=inventory.parent) as directory:
+        thin = []
+        for number, image in enumerate(images):
+            if wanted[image.name] != before.get(image.name):
+                thin.append(Path(directory) / f"{number}.tar")
+                archive.write_thin(image, known, thin[-1])
+        yield thin
+    inventory.write_text(json.dumps(before | wanted, indent=1))
 
 
-def _fill(at: Path, wanted: dict[str, str], stores: Path, logs: Path) -> None:
-    """Import what the latest store lacks; what only that one has, containerd's garbage collector removes."""
-    before: dict[str, str] = {}
-    latest = max(_stores(stores), key=lambda found: found.stat().st_mtime, default=None)
-    if latest:
-        before = json.loads((latest / "archives.json").read_text())
-    if latest and before.items() & wanted.items():
-        link(latest, at / "root")
-    else:
-        before = {}
-    socket, log = at / "socket", logs / "image-store.log"
-    configuration = at / "containerd.toml"
+def _fill(at: Path, images: Sequence[Archive], stores: Path, log: Path) -> None:
+    """Import into the youngest store what that one lacks; what nothing needs any more, containerd itself removes."""
+    youngest = _by_age(stores)[-1:]
+    if youngest:
+        link(youngest[0], at / "root")
+        shutil.copy2(youngest[0] / INVENTORY, at / INVENTORY)
+    with missing(images, at / INVENTORY) as thin, _containerd(at, log) as ctr:
+        for file in thin:
+            run(*ctr, "images", "import", file)
+
+
+@contextmanager
+def _containerd(at: Path, log: Path) -> Iterator[tuple[str, ...]]:
+    """A containerd over the root in `at`; the command that talks to it."""
+    socket, configuration = at / "socket", at / "containerd.toml"
     configuration.write_text(
         f'version = 2\nroot = "{at}/root"\nstate = "{at}/state"\n'
         f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n  address = "{socket}"\n'
@@ -77,39 +99,24 @@ def _fill(at: Path, wanted: dict[str, str], stores: Path, logs: Path) -> None:
     # In namespaces of its own: it leaves no mount behind, whenever it is killed.
     alone = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL")
     with log.open("ab") as out:
-        containerd = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *alone, "containerd", "--config", str(configuration)],
-            stdout=out,
-            stderr=out,
-        )
-    ctr = ("ctr", "--address", socket, "--namespace", "k8s.io")
+        command = ["setpriv", "--pdeathsig", "KILL", *alone, "containerd", "--config", str(configuration)]
+        outer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         until(socket.exists, 30, "the start of containerd", look=log)
-        for archive in wanted.items() - before.items():
-            run(*ctr, "images", "import", archive[0])
+        yield "ctr", "--address", str(socket), "--namespace", "k8s.io"
     finally:
-        _end(containerd)
-    for leftover in (socket, at / "socket.ttrpc"):
+        process = Process.of(outer.pid)
+        first = process.child() if process else None
+        if first:
+            first.end(signal.SIGTERM)
+        else:
+            outer.kill()
+        outer.wait()
+    for leftover in (socket, at / "socket.ttrpc", configuration):
         leftover.unlink(missing_ok=True)
     shutil.rmtree(at / "state", ignore_errors=True)
-    (at / "archives.json").write_text(json.dumps(wanted, indent=1))
 
 
-def _end(outer: subprocess.Popen[bytes]) -> None:
-    """Let containerd, the first process of its namespaces, end in good order; what started it ends with it."""
-    process = Process.of(outer.pid)
-    first = process.child() if process else None
-    if first:
-        first.end(signal.SIGTERM)
-    else:
-        outer.kill()
-    outer.wait()
-
-
-def _stores(at: Path) -> list[Path]:
-    return [found.parent for found in at.glob("[!.]*/archives.json")]
-
-
-def _prune(stores: Path) -> None:
-    for old in sorted(_stores(stores), key=lambda found: found.stat().st_mtime)[:-KEPT]:
-        shutil.rmtree(old)
+def _by_age(stores: Path) -> list[Path]:
+    found = (inventory.parent for inventory in stores.glob(f"[!.]*/{INVENTORY}"))
+    return sorted(found, key=lambda directory: directory.stat().st_mtime)

@@ -95,7 +95,7 @@ class KindCluster:
 
 
 def _configuration(nodes: int) -> dict[str, object]:
-    """A control plane that runs nothing else, as with machines, and `nodes` workers; kind's network enforces policies."""
+    """A control plane that runs nothing else, and `nodes` workers. kind's own network enforces policies."""
     workers = [{"role": "worker"} for _ in range(nodes)]
     return {
         "kind": "Cluster",

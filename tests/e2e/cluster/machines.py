@@ -13,20 +13,35 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from tests.e2e.cluster import binaries, cgroups, control_plane, debian, image_store, network, node, pki, progress
+from tests.e2e.cluster import (
+    archive,
+    binaries,
+    cgroups,
+    control_plane,
+    debian,
+    image_store,
+    network,
+    node,
+    pki,
+    progress,
+)
 from tests.e2e.cluster import cluster as cluster_
 from tests.e2e.cluster.appearing import locked
+from tests.e2e.cluster.archive import Archive
 from tests.e2e.cluster.cluster import Status
 from tests.e2e.cluster.commands import ClusterError, CommandFailed, run, until
+from tests.e2e.cluster.inside import CLUSTER
 from tests.e2e.cluster.keeper import NAME, STEPS, namespaces
 from tests.e2e.cluster.network import Node
 from tests.e2e.cluster.places import PROJECT, Places
@@ -58,13 +73,13 @@ class MachineCluster:
         debian.install(debian.MACHINES)
         for recipe in (binaries.KUBERNETES, binaries.KUBECTL, binaries.KUBE_ROUTER):
             recipe.build()
-        archives = [binaries.pause_image(), binaries.coredns_image(), *images]
+        archives = [archive.read(path) for path in (binaries.pause_image(), binaries.coredns_image(), *images)]
         with self._alone(), progress.step(f"bringing up {nodes} node{'s' * (nodes > 1)}"):
             cluster_.remember(self._places, self.FLAVOUR, nodes)
             self._up(network.nodes(nodes), archives)
         return self._places.kubeconfig
 
-    def _up(self, nodes: list[Node], archives: Sequence[Path]) -> None:
+    def _up(self, nodes: list[Node], images: Sequence[Archive]) -> None:
         places = self._places
         addresses = [network.CONTROL_PLANE, network.API_SERVICE, "127.0.0.1"]
         names = {at.name: at.address for at in nodes}
@@ -72,7 +87,8 @@ class MachineCluster:
         port = self._start_control_plane(nodes)
         pki.write_private(places.kubeconfig, pki.administrator(authority, f"https://127.0.0.1:{port}"))
 
-        store = image_store.store(archives, places.logs)
+        store = image_store.store(images, places.logs / "image-store.log")
+        shutil.copy2(store / image_store.INVENTORY, self._inventory)
         for at in nodes:
             node.write_files(places.node(at.name), at, self._group)
         self._each(nodes, lambda at: image_store.link(store, self._containerd(at)))
@@ -84,7 +100,7 @@ class MachineCluster:
         self._kubectl("wait", "node", "--all", "--for=condition=Ready", f"--timeout={_READY_SECONDS}s")
         # From here on network policies are enforced: kube-router has seen its node's address, and all policies.
         for at in nodes:
-            until(lambda at=at: self._router_is_ready(at), _READY_SECONDS, f"network policies on {at.name}")
+            until(partial(self._router_is_ready, at), _READY_SECONDS, f"network policies on {at.name}")
         self._kubectl(
             *("rollout", "status", "deployment/coredns"), "--namespace=kube-system", f"--timeout={_READY_SECONDS}s"
         )
@@ -100,16 +116,15 @@ class MachineCluster:
                     process.end(signal.SIGKILL)
             # The keeper's end kills the control plane, and that every node; wait for the last of them.
             for file in self._places.processes.glob("*"):
-                until(lambda file=file: recall(file) is None, 30, f"the end of {file.name}")
+                until(partial(_gone, file), 30, f"the end of {file.name}")
             cgroups.remove(self._group)
             cluster_.forget(self._places)
 
     def load(self, images: Sequence[Path]) -> None:
         """Put more image archives onto every running node."""
-        store = image_store.store([binaries.pause_image(), binaries.coredns_image(), *images], self._places.logs)
-        self._each(self._running(), lambda at: self._import(at, images))
-        # For the next `up`.
-        os.utime(store)
+        archives = [archive.read(path) for path in images]
+        with self._alone(), image_store.missing(archives, self._inventory) as thin:
+            self._each(self._nodes(), lambda at: self._import(at, thin))
 
     def kill_node(self, name: str) -> None:
         """Cut the power of a node."""
@@ -196,12 +211,14 @@ class MachineCluster:
     def _kubectl(self, *arguments: str, text: str | None = None) -> str:
         return run(binaries.kubectl(), f"--kubeconfig={self._places.kubeconfig}", *arguments, text=text)
 
-    def _import(self, at: Node, images: Sequence[Path]) -> None:
+    def _import(self, at: Node, thin: Sequence[Path]) -> None:
         process = recall(self._process_file(at))
-        assert process
+        if process is None:
+            raise ClusterError(f"{at.name} is not up: images go to all nodes or none")
         enter = ("nsenter", "--target", process.number, "--mount", "--net", "--pid", "--wd=/")
-        for image in images:
-            run(*enter, "ctr", "--namespace", "k8s.io", "images", "import", image)
+        for file in thin:
+            within = f"{CLUSTER}/{file.relative_to(self._places.directory)}"
+            run(*enter, "ctr", "--namespace", "k8s.io", "images", "import", within)
 
     def _each(self, nodes: list[Node], do: Callable[[Node], None]) -> None:
         with ThreadPoolExecutor() as pool:
@@ -209,6 +226,10 @@ class MachineCluster:
 
     def _containerd(self, at: Node) -> Path:
         return self._places.node(at.name) / "var" / node.CONTAINERD.removeprefix("/var/")
+
+    @property
+    def _inventory(self) -> Path:
+        return self._places.directory / image_store.INVENTORY
 
     def _process_file(self, at: Node) -> Path:
         return self._places.processes / at.name
@@ -221,9 +242,6 @@ class MachineCluster:
     def _names(self) -> list[str]:
         return [at.name for at in self._nodes()]
 
-    def _running(self) -> list[Node]:
-        return [at for at in self._nodes() if recall(self._process_file(at))]
-
     def _node(self, name: str) -> Node:
         for at in self._nodes():
             if at.name == name:
@@ -235,6 +253,10 @@ class MachineCluster:
         """One command at a time changes a cluster."""
         with locked(self._places.lock):
             yield
+
+
+def _gone(file: Path) -> bool:
+    return recall(file) is None
 
 
 def _first_objects(nodes: list[Node]) -> str:

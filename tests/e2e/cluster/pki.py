@@ -1,4 +1,4 @@
-"""Certificates of one cluster: an authority for Kubernetes, another for etcd. A client's certificate is its RBAC user."""
+"""Certificates of one cluster: an authority for Kubernetes, another for etcd. A client's name is its RBAC user."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Places:
 
     @property
     def state(self) -> Path:
-        """Which flavour the cluster has and how many nodes; it is there from the beginning of `up` to that of `down`."""
+        """Which flavour the cluster has and how many nodes; there from the beginning of `up` to the end of `down`."""
         return self.directory / "cluster.json"
 
     @property

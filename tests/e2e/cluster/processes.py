@@ -7,7 +7,7 @@ import json
 import os
 import select
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,7 +63,7 @@ class Process:
                 os.close(handle)
 
 
-def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> int:
+def spawn(command: list[str], log: Path, environment: Mapping[str, str]) -> int:
     """Start what outlives this process, in a session of its own, saying what it says into `log`; its number."""
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -82,9 +82,9 @@ def first_process(outer: int) -> Process:
         if process is None:
             raise ClusterError("a machine ended as soon as it was started; its log says why")
         with contextlib.suppress(FileNotFoundError):
-            while process and not process.first:
+            while process is not None and not process.first:
                 process = process.child()
-            if process:
+            if process is not None:
                 found.append(process)
         return bool(found)
 

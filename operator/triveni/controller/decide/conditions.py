@@ -13,8 +13,8 @@ from typing import Literal
 
 from triveni.api.securemodel import SecureModel
 from triveni.api.status import Condition, ConditionType, Phase, Status, time_text
-from triveni.controller import decide
-from triveni.controller.decide import Hold, hold
+from triveni.controller.decide.account import charged
+from triveni.controller.decide.failing import Hold, hold
 from triveni.controller.observed import Observed, Problem
 from triveni.controller.quota import PARTIES
 
@@ -152,12 +152,12 @@ def _ready(status: Status, seen: Observed, held: Hold | None, workers: Finding, 
 
 
 def _quota(model: SecureModel, status: Status) -> Finding:
-    quota, charged = model.spec.request_quota, decide.charged(status)
+    quota, used = model.spec.request_quota, charged(status)
     if quota is None:
-        return Finding("False", "NoQuota", f"{charged} requests charged; there is no spec.requestQuota")
-    if charged >= quota:
-        return Finding("True", "QuotaReached", f"{charged} requests charged of {quota}; raise it to serve on")
-    return Finding("False", "BelowQuota", f"{charged} requests charged of {quota}")
+        return Finding("False", "NoQuota", f"{used} requests charged; there is no spec.requestQuota")
+    if used >= quota:
+        return Finding("True", "QuotaReached", f"{used} requests charged of {quota}; raise it to serve on")
+    return Finding("False", "BelowQuota", f"{used} requests charged of {quota}")
 
 
 def _independent(model: SecureModel, status: Status, seen: Observed) -> Finding:
