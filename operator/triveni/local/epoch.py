@@ -206,12 +206,15 @@ class Epoch:
         step = next((step for step in (START, COMPILE, SHARE) if step in steps), None)
         if step == self._step[0]:
             return
-        self._end_step()
         if step:
+            self._end_step()
             self._begin(step)
         else:
-            seconds = time.monotonic() - self._began
-            self._tell(Serving(self._grant.epoch, self._setting.connection, seconds))
+            self._serves()
+
+    def _serves(self) -> None:
+        self._end_step()
+        self._tell(Serving(self._grant.epoch, self._setting.connection, time.monotonic() - self._began))
 
     def _begin(self, step: str) -> None:
         self._step = (step, time.monotonic())
@@ -224,6 +227,8 @@ class Epoch:
             self._step = None
 
     def _tell_served(self, before: int, served: int) -> None:
+        if self._served < served and self._step:
+            self._serves()  # it served, and ended, faster than its workers were asked for their state
         while self._served < served:
             self._served += 1
             self._tell(Served(before + self._served))
