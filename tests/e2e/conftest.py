@@ -1,0 +1,105 @@
+"""The cluster of the whole tier, the operator in it as `helm install` puts it there, and a namespace for each test.
+
+Tests that need no cluster (those of the chart) ask for none and wait for none.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.cluster import binaries, images
+from tests.e2e.cluster.cluster import DEFAULT_NODES, Cluster, at, why_not
+from tests.e2e.cluster.guard import guarded
+from tests.e2e.cluster.places import PROJECT
+from tests.e2e.diagnosis import diagnose
+from tests.e2e.operator import Operator
+from tests.e2e.securemodels import Models
+from tests.e2e.tools import Helm, Kubectl
+
+STANDING = "TRIVENI_E2E_CLUSTER"
+"""Names the directory of a cluster that is up already and stays up: for whoever writes tests."""
+
+_KUBECTL = pytest.StashKey[Kubectl]()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of three nodes with both images; down again at the end, also if this process is killed."""
+    if standing := os.environ.get(STANDING):
+        yield at(Path(standing))
+        return
+    if reason := why_not():
+        pytest.fail(f"no cluster can come up on this machine: {reason}")
+    build = PROJECT / "build"
+    build.mkdir(exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="e2e-", dir=build))
+    cluster = at(directory)
+    archives = images.build()
+    with ExitStack() as stack:
+        stack.enter_context(guarded(directory))
+        stack.callback(cluster.down)
+        cluster.up(DEFAULT_NODES, archives)
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Kubectl:
+    """kubectl, as the cluster's administrator."""
+    kubectl = Kubectl(binaries.kubectl(), cluster.places.kubeconfig)
+    request.config.stash[_KUBECTL] = kubectl
+    return kubectl
+
+
+@pytest.fixture(scope="session")
+def cluster_helm(cluster: Cluster) -> Helm:
+    """helm, as the cluster's administrator."""
+    return Helm(binaries.helm(), cluster.places.kubeconfig)
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A namespace with pod security `restricted`, gone with everything in it at the end of the test."""
+    name = f"test-{uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield name
+    kubectl("delete", "namespace", name, "--timeout=150s")
+
+
+@pytest.fixture(scope="session")
+def release(kubectl: Kubectl, cluster_helm: Helm) -> Iterator[Operator]:
+    """The operator, installed with two replicas."""
+    operator = Operator(kubectl, cluster_helm)
+    operator.install()
+    yield operator
+    operator.uninstall()
+
+
+@pytest.fixture
+def operator(release: Operator) -> Iterator[Operator]:
+    """The operator; after the test it must not have stumbled, nor asked for what it has no right to."""
+    yield release
+    release.must_not_have_stumbled()
+
+
+@pytest.fixture
+def models(operator: Operator, kubectl: Kubectl, namespace: str) -> Models:
+    """The SecureModels of a fresh namespace."""
+    return Models(kubectl.within(namespace))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """What the cluster looks like goes into the report of every test that fails in it."""
+    report = yield
+    kubectl = item.config.stash.get(_KUBECTL, None)
+    if kubectl is not None and report.failed and call.when == "call":
+        report.sections.extend(diagnose(kubectl))
+    return report
