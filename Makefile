@@ -10,13 +10,16 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+# kind where a Docker engine answers; elsewhere, on Linux and as root, machines made of namespaces.
+CLUSTER := $(BIN)/python -m tests.e2e.cluster
 LOCKS := bootstrap client worker operator dev
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
-.PHONY: help setup run test coverage lint format bench bench-peers lock example clean
+.PHONY: help setup run test e2e coverage lint format cluster-up cluster-load cluster-down cluster-status images bench \
+	bench-peers generate lock example clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- set-up: one stamp for each step, so that a second run does nothing -------------------------------------------
 
@@ -68,16 +71,27 @@ run: setup ## serve the MNIST example on this machine until its quota is reached
 # --- check --------------------------------------------------------------------------------------------------------
 
 # The order is that of cost. One pytest run for all tiers, last, so that its summary is the last line.
-TIERS = $(wildcard tests/unit tests/integration tests/e2e)
+# The last tier wants a cluster: where none can come up that is said loudly, and it is an error in CI.
+TIERS := tests/unit tests/integration
 
 test: setup lint ## lint, then every tier of tests that can run here (ARGS="-k quota")
-	@for tier in unit integration e2e; do \
-	    if [ -d tests/$$tier ]; then echo "==> tier $$tier: runs"; \
-	    else printf '\033[1;33m==> TIER %s DOES NOT RUN: there is no tests/%s\033[0m\n' $$tier $$tier; fi; \
-	done
-	@$(BIN)/python -m pytest $(TIERS) $(ARGS)
+	@for tier in $(TIERS); do echo "==> tier $${tier#tests/}: runs"; done
+	@if why=$$($(CLUSTER) check 2>&1); then \
+	    echo '==> tier e2e: runs'; \
+	    $(CLUSTER) prepare; \
+	    $(BIN)/python -m pytest $(TIERS) tests/e2e $(ARGS); \
+	elif [ "$${CI:-}" = true ]; then \
+	    printf '\033[1;31m==> TIER e2e CANNOT RUN: %s\033[0m\n' "$$why" >&2; exit 1; \
+	else \
+	    printf '\033[1;33m==> TIER e2e DOES NOT RUN: %s\033[0m\n' "$$why"; \
+	    $(BIN)/python -m pytest $(TIERS) $(ARGS); \
+	fi
 
-coverage: setup ## the tests again, with the lines and branches that they leave out
+e2e: setup ## the tests on a cluster alone: it comes up, and goes down whatever happens (ARGS="-k quota")
+	@$(CLUSTER) prepare
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+coverage: setup ## the tests again but those on a cluster, with the lines and branches that they leave out
 	@mkdir -p build
 	@$(BIN)/python -m pytest $(TIERS) --cov --cov-report=term-missing:skip-covered $(ARGS)
 
@@ -94,6 +108,23 @@ format: setup ## let ruff fix and format
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format
 
+# --- look around --------------------------------------------------------------------------------------------------
+
+cluster-up: setup ## a real cluster of three nodes, with both images; stays until cluster-down (ARGS="--nodes 1")
+	@$(CLUSTER) up $(ARGS)
+
+cluster-load: setup ## build the images again and put them onto the running cluster
+	@$(CLUSTER) load $(ARGS)
+
+cluster-down: setup ## take it down; nothing is left but its logs and the caches
+	@$(CLUSTER) down $(ARGS)
+
+cluster-status: setup ## what of it is up, and how to talk to it
+	@$(CLUSTER) status $(ARGS)
+
+images: setup ## build the two images, with Docker or with buildah
+	@$(CLUSTER) images
+
 # --- measure ------------------------------------------------------------------------------------------------------
 
 bench: setup ## measure; figures go to build/bench.json
@@ -103,6 +134,11 @@ bench-peers: setup ## measure other systems on the same network, in throwaway en
 	@mkdir -p build && $(BIN)/python -m benchmarks.peers $(ARGS)
 
 # --- maintain -----------------------------------------------------------------------------------------------------
+
+generate: setup ## write crds/ again from the types that it describes
+	@mkdir -p build crds
+	@$(BIN)/python -m triveni.api.crd > build/crd.yaml
+	@mv build/crd.yaml crds/triveni.dev_securemodels.yaml
 
 # Client, worker and operator are subsets of dev: the same versions are tested and shipped.
 lock: .venv/.bootstrap ## make requirements/*.lock again; keeps versions that still fit (ARGS=--upgrade renews them)
@@ -125,6 +161,7 @@ example: setup ## train the MNIST example again and write its files
 	@$(BIN)/python examples/mnist/manifest.py
 
 clean: ## remove what was built here, .venv too; caches in ~/.cache/triveni stay
+	@[ ! -e build/e2e-cluster/cluster.json ] || $(CLUSTER) down
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis operator/*.egg-info
 	@find operator tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 	@rm -f operator/triveni/mpc/execute/_kernel*.so

@@ -6,8 +6,9 @@ Tests that need no cluster (those of the chart) ask for none and wait for none.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
@@ -26,14 +27,20 @@ from tests.e2e.tools import Helm, Kubectl
 STANDING = "TRIVENI_E2E_CLUSTER"
 """Names the directory of a cluster that is up already and stays up: for whoever writes tests."""
 
+TEST_SECONDS = 600
+"""For one test. The first may wait longer: what comes before it builds Kubernetes, if this machine never did."""
+
 _KUBECTL = pytest.StashKey[Kubectl]()
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A cluster of three nodes with both images; down again at the end, also if this process is killed."""
     if standing := os.environ.get(STANDING):
-        yield at(Path(standing))
+        there = at(Path(standing))
+        if there.status() is None:
+            pytest.fail(f"{STANDING} names {standing}, where no cluster is up")
+        yield there
         return
     if reason := why_not():
         pytest.fail(f"no cluster can come up on this machine: {reason}")
@@ -47,6 +54,9 @@ def cluster() -> Iterator[Cluster]:
         stack.callback(cluster.down)
         cluster.up(DEFAULT_NODES, archives)
         yield cluster
+    # After a failure the logs of the cluster stay; the report of the test says where.
+    if not request.session.testsfailed:
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
@@ -95,11 +105,21 @@ def models(operator: Operator, kubectl: Kubectl, namespace: str) -> Models:
     return Models(kubectl.within(namespace))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The time limit of this tier counts for the tests alone, not for what brings the cluster up."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What the cluster looks like goes into the report of every test that fails in it."""
     report = yield
     kubectl = item.config.stash.get(_KUBECTL, None)
     if kubectl is not None and report.failed and call.when == "call":
+        report.sections.append(("logs of the cluster", str(kubectl.kubeconfig.parent / "logs")))
         report.sections.extend(diagnose(kubectl))
     return report

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.cluster.places import PROJECT
 from tests.e2e.tools import Helm, Kubectl, ToolFailed
@@ -18,12 +23,17 @@ IMAGES = (
 
 PODS = "--selector=app.kubernetes.io/name=triveni,app.kubernetes.io/component=operator"
 
+DEPLOYMENT = "deployment/triveni-operator"
+
+METRICS_PORT = 8081
+
 
 class Operator:
     """The one release of the chart in the test cluster."""
 
     def __init__(self, kubectl: Kubectl, helm: Helm) -> None:
         self.kubectl, self.helm = kubectl.within(NAMESPACE), helm.within(NAMESPACE)
+        self._of_the_dead: list[str] = []
 
     def install(self, *values: str) -> None:
         """`helm upgrade --install` with two replicas, until it is ready."""
@@ -35,10 +45,58 @@ class Operator:
         with suppress(ToolFailed):
             self.helm("uninstall", "triveni", "--wait", "--timeout=120s")
 
+    def scale(self, replicas: int) -> None:
+        """Have that many replicas, and wait until they are there, or gone."""
+        self.kubectl("scale", DEPLOYMENT, f"--replicas={replicas}")
+        if replicas:
+            self.kubectl("rollout", "status", DEPLOYMENT, "--timeout=120s")
+        else:
+            self.kubectl("wait", "pods", PODS, "--for=delete", "--timeout=120s")
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """No replica runs while the block lasts."""
+        with self.heard_out():
+            self.scale(0)
+        try:
+            yield
+        finally:
+            self.scale(2)
+
+    @contextmanager
+    def heard_out(self) -> Iterator[None]:
+        """Pods that end within this block are heard to their last word; `log` has it later."""
+        with ExitStack() as stack:
+            for pod in self.pods():
+                stack.enter_context(self._followed(pod))
+            yield
+
+    @contextmanager
+    def _followed(self, pod: str) -> Iterator[None]:
+        with (
+            tempfile.TemporaryFile("w+") as heard,
+            self.kubectl.running("logs", pod, "--follow", output=heard) as process,
+        ):
+            yield
+            if pod in self.pods():
+                return
+            process.wait(30)
+            heard.seek(0)
+            self._of_the_dead += heard.read().splitlines()
+
     def pods(self) -> list[str]:
         """The names of its pods that are not ending."""
         found = self.kubectl.get("pods", PODS)
         return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def metrics(self, pod: str) -> dict[str, float]:
+        """What a replica counts: the series without labels, by their names."""
+        with (
+            self.kubectl.port_forward(f"pod/{pod}", METRICS_PORT) as port,
+            urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer,
+        ):
+            families = text_string_to_metric_families(answer.read().decode())
+            return {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
 
     def leader(self) -> str:
         """The pod that acts; empty if none does."""
@@ -46,8 +104,8 @@ class Operator:
         return str(holder.partition("_")[0])
 
     def log(self) -> list[str]:
-        """The lines that all replicas have logged, those of containers before a restart first."""
-        lines: list[str] = []
+        """The lines that all replicas have logged, those of the dead (see `heard_out`) and of past containers first."""
+        lines = list(self._of_the_dead)
         for pod in self.pods():
             for previous in (["--previous"], []):
                 with suppress(ToolFailed):
@@ -56,6 +114,10 @@ class Operator:
 
     def must_not_have_stumbled(self) -> None:
         """No traceback, and nothing that it had no right to."""
-        log = self.log()
-        stumbled = [line for line in log if '"traceback"' in line or "Traceback" in line or ": 403 " in line]
-        assert not stumbled, "\n".join(stumbled[:20])
+        must_not_have_stumbled(self.log())
+
+
+def must_not_have_stumbled(log: Iterable[str]) -> None:
+    """The log of an operator has no traceback, and tells of nothing that it had no right to."""
+    stumbled = [line for line in log if '"traceback"' in line or "Traceback" in line or ": 403 " in line]
+    assert not stumbled, "\n".join(stumbled[:20])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import urllib.request
+from functools import partial
 from typing import Any
 
 import pytest
@@ -91,6 +92,10 @@ def reaches(here: Kubectl, pod: str, url: str) -> bool:
         return False
 
 
+def blocked(here: Kubectl, pod: str, url: str) -> bool:
+    return not reaches(here, pod, url)
+
+
 def test_three_nodes_are_ready_and_take_restricted_pods_only(here: Kubectl, nodes: list[str]) -> None:
     assert len(nodes) == 3
     assert "violates PodSecurity" in here.fails("run", "bad", "--image=bad", "--privileged")
@@ -115,14 +120,14 @@ def test_network_policies_block_and_allow_within_a_node_and_across_nodes(here: K
     here.apply(*(policy(name, name, policyTypes=["Ingress"], ingress=ingress) for name in urls))
 
     for url in urls.values():
-        eventually(lambda url=url: not reaches(here, "stranger", url), 30, f"the policy keeps a stranger from {url}")
-        eventually(lambda url=url: reaches(here, "friend", url), 30, f"the policy lets a friend to {url}")
+        eventually(partial(blocked, here, "stranger", url), 30, f"the policy keeps a stranger from {url}")
+        eventually(partial(reaches, here, "friend", url), 30, f"the policy lets a friend to {url}")
     ready = "{.items[*].status.containerStatuses[*].ready}"
     assert "false" not in here("get", "pods", f"--output=jsonpath={ready}"), "probes pass whatever a policy says"
 
     here("delete", "networkpolicies", "--all")
     for url in urls.values():
-        eventually(lambda url=url: reaches(here, "stranger", url), 30, f"without a policy anybody reaches {url}")
+        eventually(partial(reaches, here, "stranger", url), 30, f"without a policy anybody reaches {url}")
 
 
 def test_names_resolve_until_a_policy_forbids_to_ask(here: Kubectl) -> None:

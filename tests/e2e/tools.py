@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -122,6 +122,18 @@ class Kubectl(Tool):
     def exec(self, pod: str, *command: str) -> str:
         """Run a command in a pod's first container; its output."""
         return self("exec", pod, "--", *command)
+
+    @contextmanager
+    def running(self, *arguments: str, output: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
+        """A command that goes on beside the block and writes into a file; ended with it, if it has not ended before."""
+        command = self._command(arguments)
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=self._environment()
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.terminate()
 
     @contextmanager
     def port_forward(self, target: str, port: int) -> Iterator[int]:

@@ -95,6 +95,12 @@ class Unavailable(ClusterError):
     """No answer, or one that says to come again."""
 
 
+NAMESPACE_GOES = "NamespaceTerminating"
+"""The cause with which the API server refuses (403) to create anything in a namespace that is being deleted."""
+
+UNTYPED = "failed to create typed patch object"
+"""How it refuses (500) to apply an object with a field that it does not know."""
+
 _TYPES: Mapping[int, type[ClusterError]] = {400: Refused, 403: Refused, 404: NotFound, 409: Conflict, 422: Refused}
 
 
@@ -224,9 +230,13 @@ def _error(call: str, status: int, data: bytes) -> ClusterError:
     try:
         document = json.loads(data)
         reason, message = str(document.get("reason", "")), str(document.get("message", ""))
+        causes = [cause.get("reason") for cause in (document.get("details") or {}).get("causes") or ()]
     except (ValueError, AttributeError):
-        reason, message = "", data[:200].decode(errors="replace")
-    return _TYPES.get(status, Unavailable)(call, status, reason, message)
+        reason, message, causes = "", data[:200].decode(errors="replace"), []
+    kind = NotFound if NAMESPACE_GOES in causes else _TYPES.get(status, Unavailable)
+    if UNTYPED in message:
+        kind = Refused
+    return kind(call, status, reason, message)
 
 
 def _path(kind: Kind, namespace: str | None, name: str | None = None) -> str:

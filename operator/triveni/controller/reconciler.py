@@ -32,7 +32,7 @@ from triveni.controller.cluster import (
     Refused,
 )
 from triveni.controller.decide.account import charged, finished_at
-from triveni.controller.decide.actions import act
+from triveni.controller.decide.actions import Actions, act
 from triveni.controller.decide.conditions import conditions_of, conditions_of_refused
 from triveni.controller.decide.record import advance
 from triveni.controller.decide.transitions import event_object, transitions
@@ -125,7 +125,7 @@ class Reconciler:
         try:
             async with asyncio.timeout(RECONCILE_S):
                 again = await self.reconcile(key)
-        except Conflict as error:
+        except (Conflict, NotFound) as error:
             self._metrics.reconciled("conflict", time.monotonic() - began)
             log.debug("somebody else was faster", call=error.call, reason=error.reason)
             self.queue.failed(key)
@@ -182,33 +182,38 @@ class Reconciler:
     async def _serve(self, key: Key, raw: Object, model: SecureModel, status: Status, now: datetime) -> _Step:
         seen = await self._observe(model, status)
         new = advance(model, status, seen, standing_authority(model, seen), now)
-        moved = new.epoch != status.epoch
-        new = self._with_conditions(model, new, seen, None, now)
-        new = new.model_copy(update={"served": self._served(key, new, seen)})
-        if new != status:
-            raw = await self._record(key, raw, status, new, now)
-        if moved:
+        if new.epoch != status.epoch:
+            # Nothing that the new step allows is done before the step stands.
+            await self._record(key, raw, status, self._complete(key, model, new, seen, None, now), now)
             return _Step(more=True)
         actions = act(model, new, seen, now)
-        made = 0
-        if actions.make and new.epoch is not None:
+        made, refused = await self._perform(actions, model, new, seen)
+        new = self._complete(key, model, new, seen, refused, now)
+        if new != status:
+            await self._record(key, raw, status, new, now)
+        if refused is not None:
+            return _Step(again=REFUSED_PAUSE_S)
+        if (after := await self._expire(raw, model, new, now)) is not None:
+            return _Step(again=after)
+        return _Step(more=made, again=actions.again_s)
+
+    async def _perform(
+        self, actions: Actions, model: SecureModel, status: Status, seen: Observed
+    ) -> tuple[bool, Problem | None]:
+        """Do it; whether something was made, and what the API server said if it would not take an object."""
+        made, refused = False, None
+        if actions.make and status.epoch is not None:
             provision = Provision(self._cluster, self._settings, model, seen)
             try:
-                await provision.make(new.epoch)
+                await provision.make(status.epoch)
             except Refused as error:
-                problem = Problem(error.reason or "Refused", error.message)
-                refused = self._with_conditions(model, new, seen, problem, now)
-                if refused != new:
-                    await self._record(key, raw, new, refused, now)
-                return _Step(again=REFUSED_PAUSE_S)
-            made = provision.made
+                refused = Problem(error.reason or "Refused", error.message)
+            made = provision.made > 0
         for worker in actions.end:
             await self._cluster.delete(PODS, model.metadata.namespace, worker.name, worker.uid)
         for child in actions.delete:
             await remove(self._cluster, child)
-        if (after := await self._expire(raw, model, new, now)) is not None:
-            return _Step(again=after)
-        return _Step(more=made > 0, again=actions.again_s)
+        return made, refused
 
     async def _observe(self, model: SecureModel, status: Status) -> Observed:
         namespace, selector = model.metadata.namespace, names.query(names.selector(model))
@@ -231,21 +236,24 @@ class Reconciler:
             known = self._domains[(node, key)] = (time.monotonic(), labels.get(key))
         return known[1]
 
-    def _with_conditions(
-        self, model: SecureModel, status: Status, seen: Observed, refused: Problem | None, now: datetime
+    def _complete(
+        self, key: Key, model: SecureModel, status: Status, seen: Observed, refused: Problem | None, now: datetime
     ) -> Status:
+        """The status with what is not the epoch's record: conditions, counts, the name of the clients' Secret."""
         update: dict[str, object] = {
             "observed_generation": model.metadata.generation,
             "conditions": conditions_of(model, status, seen, refused, now),
             "client_secret": names.client_secret(model) if _has_client_secret(model, seen) else None,
         }
-        return status.model_copy(update=update)
+        status = status.model_copy(update=update)
+        return status.model_copy(update={"served": self._served(key, status, seen)})
 
     def _served(self, key: Key, status: Status, seen: Observed) -> int:
         """Requests answered, as far as is known: what is charged, and what the workers that serve say of this epoch."""
         used, epoch, ready = charged(status), status.epoch, status.condition(ConditionType.READY)
         address = None
-        if epoch is not None and ready is not None and ready.status == "True":
+        inside = self._settings.operator_namespace is not None  # from outside, no policy lets anybody in
+        if inside and epoch is not None and ready is not None and ready.status == "True":
             address = next((worker.address for worker in seen.workers_of(epoch.number) if worker), None)
         if epoch is None or address is None:
             self._live.drop(key)
@@ -272,6 +280,8 @@ class Reconciler:
         for event in transitions(old, new):
             try:
                 await self._cluster.post_event(event_object(raw["metadata"], event, now))
+            except NotFound:
+                return written  # the namespace is going away
             except ClusterError as error:
                 log.warning("an event was not posted", reason=event.reason, detail=str(error))
         return written

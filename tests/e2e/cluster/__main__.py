@@ -7,7 +7,9 @@ status              what is there, and the commands to talk to it
 kill NODE           cut a node's power
 start NODE          switch it on again
 exec NODE CMD ...   run a command on a node
-images              build the images only; their archives
+prepare             install and build what `up` needs, and start nothing
+images              build both images; their archives
+check               whether a cluster can come up here; if not, why
 """
 
 from __future__ import annotations
@@ -51,26 +53,31 @@ def _run(options: argparse.Namespace) -> int:
         case "down":
             cluster.down()
         case "status":
-            return _tell(cluster)
+            _tell(cluster)
         case "kill":
             cluster.kill_node(options.node)
         case "start":
             cluster.start_node(options.node)
         case "exec":
             return cluster.exec_node(options.node, *options.words)
+        case "prepare":
+            cluster.prepare()
+            images.build()
         case "images":
             _print("\n".join(map(str, images.build())))
+        case "check":
+            if reason := why_not():
+                raise ClusterError(reason)
     return 0
 
 
-def _tell(cluster: Cluster) -> int:
+def _tell(cluster: Cluster) -> None:
     status = cluster.status()
     if status is None:
         _print(f"no cluster in {cluster.places.directory}")
-        return 1
+        return
     tools = os.pathsep.join(str(tool.parent) for tool in (binaries.kubectl(), binaries.helm()))
     _print(f"{status}\nto use it:    export KUBECONFIG={status.kubeconfig} PATH={tools}:$PATH")
-    return 0
 
 
 def _print(text: str) -> None:
@@ -84,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.e2e.cluster", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    names = ("up", "load", "down", "status", "kill", "start", "exec", "images")
+    names = ("up", "load", "down", "status", "kill", "start", "exec", "prepare", "images", "check")
     each = {name: commands.add_parser(name, parents=[common]) for name in names}
     each["up"].add_argument("--nodes", type=int, default=DEFAULT_NODES)
     each["up"].add_argument("--bare", action="store_true", help="without our images")

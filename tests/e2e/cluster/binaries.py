@@ -1,4 +1,4 @@
-"""The programs of the cluster, built from Go modules whose content the go.sum files in `build` pin; built once, cached.
+"""The programs of the cluster, built once from Go modules whose content the go.sum files in `recipes` pin.
 
 What is built together is one folder of the cache, named by a hash of all that decides the result, so that a new version
 of one program does not build the others again.
@@ -20,15 +20,15 @@ from tests.e2e.cluster.appearing import appearing, locked
 from tests.e2e.cluster.commands import Argument, run, run_logged
 from tests.e2e.cluster.places import cache
 
-BUILD = Path(__file__).parent / "build"
+RECIPES = Path(__file__).parent / "recipes"
 PAUSE_IMAGE = "localhost/pause:1"
 COREDNS_IMAGE = "localhost/coredns:1"
 
 
 def pinned(module: str, path: str) -> str:
-    """The version (`v1.34.4`) at which a go.mod in `build` pins `path`."""
+    """The version (`v1.34.4`) at which a go.mod in `recipes` pins `path`."""
     found = re.search(
-        rf"^(?:require )?\s*{re.escape(path)} (v\S+)", (BUILD / module / "go.mod").read_text(), re.MULTILINE
+        rf"^(?:require )?\s*{re.escape(path)} (v\S+)", (RECIPES / module / "go.mod").read_text(), re.MULTILINE
     )
     assert found, f"{module}/go.mod does not name {path}"
     return found[1]
@@ -50,7 +50,7 @@ class Recipe:
         """The folder of the cache that holds, or will hold, exactly this."""
         mark = hashlib.sha256(f"{self!r} {platform.machine()}".encode())
         for file in ("go.mod", "go.sum"):
-            mark.update((BUILD / self.module / file).read_bytes())
+            mark.update((RECIPES / self.module / file).read_bytes())
         return cache() / f"{self.name}-{mark.hexdigest()[:12]}"
 
     def build(self) -> Path:
@@ -68,7 +68,7 @@ class Recipe:
         environment = os.environ | {"GOFLAGS": "-mod=readonly -buildvcs=false"} | self.environment
         flags = " ".join(("-s", "-w", *self.flags))
         command: list[Argument] = [golang.go(), "build", "-ldflags", flags, "-o", f"{to}/", *self.packages]
-        run_logged(cache() / f"{self.name}.log", *command, directory=BUILD / self.module, env=environment)
+        run_logged(cache() / f"{self.name}.log", *command, directory=RECIPES / self.module, env=environment)
 
 
 def _kubernetes(name: str, *programs: str, minutes: int) -> Recipe:
@@ -131,7 +131,7 @@ def kind() -> Path:
 
 def pause_image() -> Path:
     """An archive of the image whose container holds a pod's namespaces open."""
-    source = BUILD / "pause" / "pause.c"
+    source = RECIPES / "pause" / "pause.c"
     return _image(PAUSE_IMAGE, source, lambda to: run("gcc", "-static", "-O2", "-o", to, source))
 
 

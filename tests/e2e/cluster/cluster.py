@@ -40,6 +40,9 @@ class Cluster(Protocol):
     def places(self) -> Places:
         """Where its files are."""
 
+    def prepare(self) -> None:
+        """Install and build whatever `up` needs beside images."""
+
     def up(self, nodes: int, images: Sequence[Path]) -> Path:
         """Bring it up with these image archives on every node; the administrator's kubeconfig."""
 

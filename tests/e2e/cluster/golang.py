@@ -15,11 +15,11 @@ from tests.e2e.cluster.places import cache
 OLDEST = (1, 24)
 """What Kubernetes 1.34 asks for, and what knows `tool` lines in go.mod."""
 
-LOCK = Path(__file__).parent / "build" / "go.lock"
+LOCK = Path(__file__).parent / "recipes" / "go.lock"
 
 
 def go() -> Path:
-    """A `go` command that can build everything in `build`."""
+    """A `go` command that can build everything in `recipes`."""
     known = (shutil.which("go"), "/usr/local/go/bin/go", *sorted(map(str, Path("/usr/lib").glob("go-*/bin/go"))))
     for command in filter(None, known):
         if _version(command) >= OLDEST:

@@ -33,10 +33,14 @@ class KindCluster:
         """Where its files are."""
         return self._places
 
+    def prepare(self) -> None:
+        """Install and build whatever `up` needs beside images."""
+        for recipe in (binaries.KUBECTL, binaries.KIND, binaries.HELM):
+            recipe.build()
+
     def up(self, nodes: int, images: Sequence[Path]) -> Path:
         """Bring it up with these image archives on every node; the administrator's kubeconfig."""
-        binaries.kubectl()
-        binaries.kind()
+        self.prepare()
         with progress.step(f"bringing up {nodes} node{'s' * (nodes > 1)} with kind"):
             cluster_.remember(self._places, self.FLAVOUR, nodes)
             # Of this kind's own Kubernetes, whose image it names by its digest.

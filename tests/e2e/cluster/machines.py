@@ -66,13 +66,17 @@ class MachineCluster:
         """Where its files are."""
         return self._places
 
+    def prepare(self) -> None:
+        """Install and build whatever `up` needs beside images."""
+        debian.install(debian.MACHINES)
+        for recipe in (binaries.KUBERNETES, binaries.KUBECTL, binaries.KUBE_ROUTER, binaries.COREDNS, binaries.HELM):
+            recipe.build()
+
     def up(self, nodes: int, images: Sequence[Path]) -> Path:
         """Bring it up with these image archives on every node; the administrator's kubeconfig."""
         if os.geteuid():
             raise ClusterError("machines take root; with a Docker engine anybody can have a cluster")
-        debian.install(debian.MACHINES)
-        for recipe in (binaries.KUBERNETES, binaries.KUBECTL, binaries.KUBE_ROUTER):
-            recipe.build()
+        self.prepare()
         archives = [archive.read(path) for path in (binaries.pause_image(), binaries.coredns_image(), *images)]
         with self._alone(), progress.step(f"bringing up {nodes} node{'s' * (nodes > 1)}"):
             cluster_.remember(self._places, self.FLAVOUR, nodes)

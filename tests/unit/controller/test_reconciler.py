@@ -288,3 +288,14 @@ def test_a_worker_whose_node_is_gone_does_not_hold_up_the_next_epoch() -> None:
     world.reconcile()
     assert world.status.epoch.number == 2
     assert world.status.charges[-1].rows == 2
+
+
+def test_a_refusal_that_stands_is_written_once() -> None:
+    world = World()
+    world.cluster.refuse = Refused("POST", 403, "Forbidden", "exceeded quota: pods")
+    world.reconcile()
+    world.reconcile()
+    version = world.cluster.model()["metadata"]["resourceVersion"]
+    for _ in range(3):
+        world.reconcile()
+    assert world.cluster.model()["metadata"]["resourceVersion"] == version, "every write wakes the operator again"
