@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import socket
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 
 from tests.e2e.cluster import images
 from tests.e2e.tools import Kubectl
+
+log = logging.getLogger(__name__)
 
 LEADING_S = 60
 """Seconds from the start of the process until it leads, at most."""
@@ -28,7 +31,8 @@ class LocalOperator:
 
     def until_leading(self) -> None:
         """Wait until it begins to act."""
-        assert self._leading.wait(LEADING_S) and self._process.poll() is None, "\n".join(self.log[-20:])
+        leads = self._leading.wait(LEADING_S)
+        assert (leads, self._process.poll()) == (True, None), "\n".join(self.log[-20:])
 
     def live(self, seconds: float) -> None:
         """Let it live so long; it must not end by itself."""
@@ -67,7 +71,7 @@ class LocalOperators:
             with self.live() as operator:
                 moment = self._chance.uniform(0, longest)
                 operator.live(moment)
-            print(f"kill {self.killed}, {moment:.2f} s after it began to act: {scene()}")
+            log.info("kill %d, %.2f s after it began to act: %s", self.killed, moment, scene())
 
     @contextmanager
     def live(self) -> Iterator[LocalOperator]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
@@ -16,7 +16,7 @@ _COLUMNS = "--output=custom-columns=KIND:.kind,NAME:.metadata.name,UID:.metadata
 class Sightings:
     """What the watches have seen until now."""
 
-    def __init__(self, seen: list[IO[str]]) -> None:
+    def __init__(self, seen: Sequence[IO[str]]) -> None:
         self._seen = seen
 
     def uids(self) -> Mapping[str, set[str]]:

@@ -18,6 +18,14 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3):
     print("reached")
 """
 
+IDLE = "import signal; signal.pause()"
+
+LISTEN = """
+import signal, socket
+ears = [socket.create_server(("", port)) for port in (8443, 8444, 8080, 9000)]
+signal.pause()
+"""
+
 LOOK_UP = "import socket; print('found', socket.gethostbyname('kubernetes.default.svc.cluster.local'))"
 
 PREDICT = """
@@ -30,12 +38,12 @@ with Client(Connection.read("/connection/connection.json"), deadline=60) as clie
 """
 
 
-def pod(name: str, labels: dict[str, str], *, secret: str | None = None) -> dict[str, Any]:
-    """A restricted pod that idles; with the clients' Secret, if it is one of them."""
+def pod(name: str, labels: dict[str, str], *, secret: str | None = None, script: str = IDLE) -> dict[str, Any]:
+    """A restricted pod that idles, or runs a script; with the clients' Secret, if it is one of them."""
     container: dict[str, Any] = {
         "name": "pod",
         "image": images.name("worker"),
-        "command": ["python", "-c", "import signal; signal.pause()"],
+        "command": ["python", "-c", script],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -62,39 +70,41 @@ def reaches(models: Models, name: str, host: str, port: int) -> bool:
 
 
 def test_only_who_is_allowed_reaches_a_worker_and_a_worker_reaches_only_its_peers(models: Models) -> None:
+    """The policies pick pods by their labels: `ears`, which has those of a worker, listens where workers do not."""
     models.apply(mnist(requestQuota=5))
     models.until_ready()
+    uid = models.kubectl.get("securemodel", "mnist")["metadata"]["uid"]
+    as_worker = {"triveni.dev/model-uid": uid, "app.kubernetes.io/component": "worker"}
     models.kubectl.apply(
         pod("client", {"triveni.dev/client": "mnist"}, secret="mnist-client"),
-        pod("stranger", {"app": "stranger"}),
+        pod("stranger", {"app": "stranger"}, script=LISTEN),
+        pod("ears", as_worker, script=LISTEN),
     )
-    models.kubectl("wait", "pod/client", "pod/stranger", "--for=condition=Ready", "--timeout=60s")
-    workers = {w["metadata"]["labels"]["triveni.dev/party"]: w for w in models.pods()}
+    models.kubectl("wait", "pod/client", "pod/stranger", "pod/ears", "--for=condition=Ready", "--timeout=60s")
+    address = {name: models.kubectl.get("pod", name)["status"]["podIP"] for name in ("ears", "stranger")}
     service = models.kubectl.get("service", "mnist-worker-0")["spec"]["clusterIP"]
-    address = workers["0"]["status"]["podIP"]
     api = models.kubectl.within("default").get("service", "kubernetes")["spec"]["clusterIP"]
-    stranger = models.kubectl.get("pod", "stranger")["status"]["podIP"]
+    worker = "mnist-e1-worker-1"
 
-    # Who may call. The allowed one shows that the way as such is open.
+    # Who may call. That the allowed ones get through shows that the way as such is open.
     eventually(lambda: reaches(models, "client", service, 8443), 30, "a client reaches a worker by its Service")
-    assert reaches(models, "client", address, 8443)
-    for host in (service, address):
-        assert not reaches(models, "stranger", host, 8443), "a stranger reaches a worker"
-        assert not reaches(models, "client", host, 8444), "a client reaches the port of the peers"
-    assert not reaches(models, "client", address, 8080), "a client reaches the port of the probes"
+    eventually(lambda: reaches(models, "client", address["ears"], 8443), 30, "a client reaches a worker")
+    assert reaches(models, worker, address["ears"], 8444), "a worker reaches its peers"
+    assert reaches(models, "client", address["stranger"], 9000), (
+        "where there is no policy, everybody reaches everything"
+    )
+    for port in (8443, 8444, 8080, 9000):
+        assert not reaches(models, "stranger", address["ears"], port), f"a stranger reaches port {port} of a worker"
+    for port in (8444, 8080, 9000):
+        assert not reaches(models, "client", address["ears"], port), f"a client reaches port {port} of a worker"
 
     # Whom a worker may call.
-    worker, peer = "mnist-e1-worker-1", workers["2"]["status"]["podIP"]
-    assert reaches(models, worker, peer, 8444)
-    assert not reaches(models, worker, peer, 8443), "a worker asks for predictions"
+    for port in (8443, 8080, 9000):
+        assert not reaches(models, worker, address["ears"], port), f"a worker reaches port {port} of its peer"
+    assert not reaches(models, worker, address["stranger"], 8444), "a worker reaches another pod"
     assert not reaches(models, worker, api, 443), "a worker reaches the API server"
-    assert not reaches(models, worker, stranger, 8443), "a worker reaches another pod"
     assert "found" in models.kubectl.exec("stranger", "python", "-c", LOOK_UP), "names resolve, where it is allowed"
-    try:
-        said = models.kubectl.exec(worker, "python", "-c", LOOK_UP)
-    except ToolFailed as failed:
-        said = failed.said
-    assert "gaierror" in said, "a worker asks the DNS"
+    assert "gaierror" in models.kubectl.fails("exec", worker, "--", "python", "-c", LOOK_UP), "a worker asks the DNS"
 
     # And the client gets what it came for.
     rows = json.dumps([digit_pixels(index) for index in range(2)])
@@ -130,7 +140,7 @@ def test_worker_pods_are_closed_in(models: Models) -> None:
         "uid": 65532,
         "token": False,
         "core": ["0", "0"],
-        "services": [],
+        "services": ["KUBERNETES_SERVICE_HOST"],  # in every pod, whatever it asks for; the way there is closed
         "root": False,
         "init": ["python", "-m", "triveni.worker"],
     }

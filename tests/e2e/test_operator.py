@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
 import os
 import random
 import time
@@ -27,6 +28,8 @@ from tests.e2e.steady_client import steady_client
 from tests.e2e.tools import Kubectl
 from tests.e2e.waiting import eventually, throughout
 from triveni.client.cluster import Target
+
+log = logging.getLogger(__name__)
 
 SEED = "TRIVENI_E2E_SEED"
 """A number in the environment from which the moments of the kills are drawn; without it, others each time."""
@@ -59,8 +62,12 @@ def of_epoch(number: int) -> set[str]:
 def chance() -> random.Random:
     """For moments that nobody chose; a failed test shows how to have the same ones again."""
     seed = int(os.environ.get(SEED) or random.randrange(2**32))
-    print(f"{SEED}={seed}")
+    log.info("%s=%d", SEED, seed)
     return random.Random(seed)
+
+
+def until_all_there(models: Models, epoch: int) -> None:
+    eventually(lambda: of_epoch(epoch) <= models.objects(), 60, f"every object of epoch {epoch} is there")
 
 
 def scene(models: Models) -> str:
@@ -78,7 +85,7 @@ def test_operators_that_are_killed_at_any_moment_make_one_set_of_objects_and_the
             models.patch(requestQuota=2 * epoch)
             mortals.live_briefly(6, 1.2, lambda: scene(models))
             with mortals.live():
-                eventually(lambda: of_epoch(epoch) <= models.objects(), 60, "every object of the epoch is there")
+                until_all_there(models, epoch)
             mortals.live_briefly(1, 3.0, lambda: scene(models))
             with mortals.live():
                 models.until_ready(epoch=epoch)
@@ -205,7 +212,7 @@ def test_fifty_securemodels_at_once_all_get_their_objects_and_cost_little(operat
     end, seconds = operator.metrics(leader), time.monotonic() - began
     cores = (end["process_cpu_seconds_total"] - start["process_cpu_seconds_total"]) / seconds
     megabytes = end["process_resident_memory_bytes"] / 1e6
-    print(f"at rest with {MANY} SecureModels: {megabytes:.0f} MB, {cores:.3f} cores over {seconds:.0f} s")
+    log.info("at rest with %d SecureModels: %.0f MB, %.3f cores over %.0f s", MANY, megabytes, cores, seconds)
     assert (megabytes < 300, cores < 0.1) == (True, True)
 
     models.kubectl("delete", "securemodels", "--all")
@@ -261,7 +268,7 @@ def test_what_is_deleted_or_edited_by_hand_is_put_right_while_it_serves(models: 
     addresses = [models.kubectl.get("service", f"mnist-worker-{party}")["spec"]["clusterIP"] for party in range(3)]
     assert json.loads(connection)["workers"] == [f"https://{address}:8443" for address in addresses]
 
-    open_to_all = {"spec": {"ingress": [{}], "egress": [{}]}}
+    open_to_all: dict[str, Any] = {"spec": {"ingress": [{}], "egress": [{}]}}
     models.kubectl("patch", "networkpolicy", "mnist-workers", "--type=merge", f"--patch={json.dumps(open_to_all)}")
     closed = before["NetworkPolicy/mnist-workers"]["spec"]
     eventually(lambda: models.kubectl.get("networkpolicy", "mnist-workers")["spec"] == closed, 30, "it is closed again")

@@ -189,7 +189,7 @@ class Reconciler:
         actions = act(model, new, seen, now)
         made, refused = await self._perform(actions, model, new, seen)
         new = self._complete(key, model, new, seen, refused, now)
-        if new != status:
+        if new.wire() != status.wire():
             await self._record(key, raw, status, new, now)
         if refused is not None:
             return _Step(again=REFUSED_PAUSE_S)
@@ -265,7 +265,7 @@ class Reconciler:
         generation = raw["metadata"].get("generation")
         conditions = conditions_of_refused(status, reason, message, generation, now)
         new = status.model_copy(update={"observed_generation": generation, "conditions": conditions})
-        if new != status:
+        if new.wire() != status.wire():
             await self._record(key, raw, status, new, now)
         return _Step()
 
