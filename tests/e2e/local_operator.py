@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.e2e.cluster import images
+from tests.e2e.securemodels import Models
 from tests.e2e.tools import Kubectl
 
 log = logging.getLogger(__name__)
@@ -63,15 +64,18 @@ class LocalOperators:
     def __init__(self, kubectl: Kubectl, chance: random.Random) -> None:
         self._kubectl, self._chance = kubectl, chance
         self.killed = 0
+        self.left: list[int] = []
+        """How many objects there were after each brief life."""
         self.log: list[str] = []
 
-    def live_briefly(self, times: int, longest: float, scene: Callable[[], str]) -> None:
-        """So many of them, each killed at a random moment in the first `longest` seconds in which it acts."""
-        for _ in range(times):
-            with self.live() as operator:
-                moment = self._chance.uniform(0, longest)
-                operator.live(moment)
-            log.info("kill %d, %.2f s after it began to act: %s", self.killed, moment, scene())
+    def live_briefly(self, longest: float) -> None:
+        """One, killed at a random moment in the first `longest` seconds in which it acts."""
+        moment = self._chance.uniform(0, longest)
+        with self.live() as operator:
+            operator.live(moment)
+        left = len(Models(self._kubectl).objects())
+        log.info("kill %d, %.2f s after it began to act, with %d objects there", self.killed, moment, left)
+        self.left.append(left)
 
     @contextmanager
     def live(self) -> Iterator[LocalOperator]:

@@ -42,20 +42,21 @@ HAND_OVER_S = 12
 
 MANY = 50
 
-LASTING = {
-    *(f"Service/mnist-worker-{party}" for party in range(3)),
-    "NetworkPolicy/mnist-workers",
-    "NetworkPolicy/mnist-sharing",
-    "PodDisruptionBudget/mnist-workers",
-    "Secret/mnist-client",
-}
-"""What lives through the epochs of `mnist` and comes back when it is deleted, without a new epoch."""
+NOWHERE = {"nodeSelector": {"example.com/moon": "far-side"}}
+"""Workers that no node takes: they cost nothing but what the operator does for them."""
 
 
-def of_epoch(number: int) -> set[str]:
-    """What the operator makes for one epoch of `mnist`."""
-    workers = {f"{kind}/mnist-e{number}-worker-{party}" for kind in ("Pod", "Secret") for party in range(3)}
-    return workers | {f"Job/mnist-e{number}-sharing", f"Secret/mnist-e{number}-sharing"}
+def of_epoch(name: str, number: int = 1) -> set[str]:
+    """What the operator makes for one epoch of a SecureModel."""
+    workers = {f"{kind}/{name}-e{number}-worker-{party}" for kind in ("Pod", "Secret") for party in range(3)}
+    return workers | {f"Secret/{name}-e{number}-sharing"}
+
+
+def lasting(name: str) -> set[str]:
+    """What it makes for all epochs, and makes anew when it is deleted."""
+    services = {f"Service/{name}-worker-{party}" for party in range(3)}
+    policies = {f"NetworkPolicy/{name}-workers", f"NetworkPolicy/{name}-sharing"}
+    return services | policies | {f"PodDisruptionBudget/{name}-workers", f"Secret/{name}-client"}
 
 
 @pytest.fixture
@@ -66,64 +67,83 @@ def chance() -> random.Random:
     return random.Random(seed)
 
 
-def until_all_there(models: Models, epoch: int) -> None:
-    eventually(lambda: of_epoch(epoch) <= models.objects(), 60, f"every object of epoch {epoch} is there")
-
-
-def scene(models: Models) -> str:
-    phase = models.status().get("epoch", {}).get("phase", "no epoch")
-    return f"{phase}, {len(models.objects())} objects"
-
-
-def test_operators_that_are_killed_at_any_moment_make_one_set_of_objects_and_the_right_totals(
+def test_operators_that_are_killed_while_they_bring_up_and_tear_down_make_one_set_of_objects(
     operator: Operator, models: Models, chance: random.Random
 ) -> None:
+    names = [f"model-{number}" for number in range(10)]
+    whole = {name: of_epoch(name) | lasting(name) | {f"Secret/{name}-ca"} for name in names}
     mortals = LocalOperators(models.kubectl, chance)
-    with operator.away(), sightings(models.kubectl, "pods", "jobs", "secrets", "services") as seen:
-        models.apply(mnist(requestQuota=2))
-        for epoch in (1, 2):
-            models.patch(requestQuota=2 * epoch)
-            mortals.live_briefly(6, 1.2, lambda: scene(models))
-            with mortals.live():
-                until_all_there(models, epoch)
-            mortals.live_briefly(1, 3.0, lambda: scene(models))
-            with mortals.live():
-                models.until_ready(epoch=epoch)
-            assert without_sharing_pod(models.objects()) == of_epoch(epoch) | LASTING | {"Secret/mnist-ca"}
-            models.predict(images=DIGITS[:2])  # while no operator lives
-            mortals.live_briefly(4, 1.0, lambda: scene(models))
-            with mortals.live():
-                models.until("QuotaReached")
-                models.until_gone()
-        status, uids = models.status(), seen.uids()
+    kinds = ("pods", "jobs", "secrets", "services", "networkpolicies", "poddisruptionbudgets")
+    with operator.away(), sightings(models.kubectl, *kinds) as seen:
+        models.apply(mnist(names[0], workers=NOWHERE))
+        with mortals.live():
+            began = time.monotonic()
+            eventually(lambda: models.objects() == whole[names[0]], 60, "all objects of the first are there")
+            longest = time.monotonic() - began
 
-    assert mortals.killed >= 20
-    must_not_have_stumbled(mortals.log)
-    assert status["quota"] == {"charged": 4, "remaining": 0}
-    assert (status["served"], status["epoch"]["number"]) == (4, 2)
-    assert [(charge["epoch"], charge["rows"]) for charge in status["charges"]] == [(1, 2), (2, 2)]
-    assert [receipt["epoch"] for receipt in status["receipts"]] == [2, 2, 2]
-    once = {name for epoch in (1, 2) for name in of_epoch(epoch)}
-    assert {name: len(uids[name]) for name in once} == dict.fromkeys(once, 1), "each made once"
-    twice = {"Secret/mnist-ca"} | {name for name in LASTING if name.startswith(("Secret/", "Service/"))}
-    assert {name: len(uids[name]) for name in twice} == dict.fromkeys(twice, 2), "each made once before each epoch"
+        for name in names[1:]:
+            models.apply(mnist(name, workers=NOWHERE)[:1])
+            mortals.live_briefly(longest)
+        assert any(left % len(whole[name]) for left in mortals.left), "no kill has hit a bring-up; were they too late?"
+        with mortals.live():
+            eventually(lambda: models.objects() == set().union(*whole.values()), 60, "all objects of all are there")
 
+        for name in names:
+            models.patch(name, suspend=True)
+            mortals.live_briefly(2 * longest)  # it looks at all of them first
+        with mortals.live():
+            left = set().union(*(whole[name] - of_epoch(name) for name in names))
+            eventually(lambda: models.objects() == left, 120, "nothing of the epochs is left")
+        charges = [models.status(name)["charges"] for name in names]
 
-def test_a_securemodel_that_is_deleted_while_operators_are_killed_leaves_nothing(
-    operator: Operator, models: Models, chance: random.Random
-) -> None:
-    mortals = LocalOperators(models.kubectl, chance)
-    with operator.away():
-        for _ in range(4):
-            models.apply(mnist())
+        for name in names[:4]:
+            models.patch(name, suspend=False)
             with mortals.live() as mortal:
-                mortal.live(chance.uniform(0.2, 1.2))
-                models.kubectl("delete", "securemodel", "mnist", "--wait=false")
+                mortal.live(chance.uniform(0, longest))
+                models.kubectl("delete", "securemodel", name, "--wait=false")
                 mortal.live(chance.uniform(0, 0.2))
+        models.kubectl("delete", "securemodels", "--all")
         with mortals.live():
             models.until_gone()
             throughout(lambda: not models.objects(), 3, "nothing comes back")
+        uids = seen.uids()
+
     must_not_have_stumbled(mortals.log)
+    assert mortals.killed >= 20
+    assert [[(c["epoch"], c["rows"], c["ended"]) for c in each] for each in charges] == [[(1, 0, "Suspended")]] * 10
+    made = {name: len(uids[name]) for name in set().union(*whole.values())}
+    assert made == dict.fromkeys(made, 1), "each was made once"
+
+
+def test_operators_that_are_killed_while_a_securemodel_serves_charge_it_once(
+    operator: Operator, models: Models, chance: random.Random
+) -> None:
+    mortals = LocalOperators(models.kubectl, chance)
+    with operator.away(), sightings(models.kubectl, "pods", "jobs") as seen:
+        models.apply(mnist(requestQuota=3))
+        for _ in range(3):
+            mortals.live_briefly(1.5)
+        with mortals.live():
+            models.until_ready()
+        mortals.live_briefly(1.0)
+        models.predict(images=DIGITS[:1])
+        mortals.live_briefly(1.0)
+        models.predict(images=DIGITS[:2])
+        for _ in range(4):  # the workers have ended; who charges them?
+            mortals.live_briefly(0.8)
+        with mortals.live():
+            models.until("QuotaReached")
+            models.until_gone()
+        status, uids = models.status(), seen.uids()
+
+    must_not_have_stumbled(mortals.log)
+    assert status["quota"] == {"charged": 3, "remaining": 0}
+    assert (status["served"], status["epoch"]["number"]) == (3, 1)
+    assert [(charge["epoch"], charge["rows"]) for charge in status["charges"]] == [(1, 3)]
+    assert [(receipt["epoch"], receipt["party"]) for receipt in status["receipts"]] == [(1, 0), (1, 1), (1, 2)]
+    made = {name: len(those) for name, those in uids.items()}
+    assert len(made) == 5, "three workers, the sharing job, its pod"
+    assert made == dict.fromkeys(made, 1), "each was made once"
 
 
 def test_one_replica_acts_and_when_it_is_killed_the_other_takes_over(
@@ -191,9 +211,8 @@ def test_while_the_operator_is_upgraded_not_one_request_fails(operator: Operator
 
 
 def test_fifty_securemodels_at_once_all_get_their_objects_and_cost_little(operator: Operator, models: Models) -> None:
-    nowhere = {"nodeSelector": {"example.com/moon": "far-side"}}
     names = [f"model-{number:02}" for number in range(MANY)]
-    models.apply([mnist(name, workers=nowhere)[0] for name in names])
+    models.apply([mnist(name, workers=NOWHERE)[0] for name in names])
     want = {"Pod": 3, "Service": 3, "Secret": 6, "NetworkPolicy": 2, "PodDisruptionBudget": 1}
 
     def all_there() -> bool:
@@ -258,11 +277,12 @@ def test_what_is_deleted_or_edited_by_hand_is_put_right_while_it_serves(models: 
     models.apply(mnist(requestQuota=9))
     models.until_ready()
     models.predict(images=DIGITS[:1])
-    before = {name: models.kubectl.get(name.lower()) for name in LASTING}
+    theirs = lasting("mnist")
+    before = {name: models.kubectl.get(name.lower()) for name in theirs}
 
-    models.kubectl("delete", *(name.lower() for name in LASTING))
-    eventually(lambda: models.objects() >= LASTING, 60, "all of it is back")
-    for name in LASTING:
+    models.kubectl("delete", *(name.lower() for name in theirs))
+    eventually(lambda: models.objects() >= theirs, 60, "all of it is back")
+    for name in theirs:
         assert models.kubectl.get(name.lower())["metadata"]["uid"] != before[name]["metadata"]["uid"], name
     connection = base64.b64decode(models.kubectl.get("secret", "mnist-client")["data"]["connection.json"])
     addresses = [models.kubectl.get("service", f"mnist-worker-{party}")["spec"]["clusterIP"] for party in range(3)]
@@ -283,11 +303,6 @@ def others(operator: Operator, kubectl: Kubectl) -> Iterator[Models]:
     """The SecureModels of another fresh namespace."""
     with fresh_namespaces(kubectl, 1) as (elsewhere,):
         yield Models(elsewhere)
-
-
-def without_sharing_pod(objects: set[str]) -> set[str]:
-    """Without the pod of the sharing job, whose name Kubernetes makes up."""
-    return {name for name in objects if not (name.startswith("Pod/") and "-sharing-" in name)}
 
 
 def lifted(documents: list[dict[str, Any]], by: float) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from triveni.identity.names import Identity
 from triveni.identity.tls import UnexpectedPeer, WrongPeer, client_context
 from triveni.sharing.failures import SharingFailure, WorkerRefused, WorkerUnreachable
 
-CONNECT_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
 RETRY_AFTER_S = 0.1
 NOT_THERE_YET = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT})
 

@@ -128,6 +128,16 @@ def test_what_cannot_be_compiled_is_said_in_a_sentence() -> None:
         compile_program(Architecture((3,), (Dense("a", 2),)), timeout=0)
 
 
+def test_a_compiler_that_is_killed_is_said_to_have_been_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it wrote last, such as TensorFlow's remarks about the processor, is not why."""
+    killed = tmp_path / "python"
+    killed.write_text("#!/bin/sh\necho 'rebuild TensorFlow' >&2\nkill -9 $$\n")
+    killed.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killed))
+    with pytest.raises(CompileError, match="killed by signal 9, most likely for want of memory"):
+        compile_program(Architecture((3,), (Dense("a", 2),)), timeout=120)
+
+
 def test_each_pass_makes_the_program_cheaper_or_leaves_its_cost(traced_example: Program) -> None:
     """In messages and ring products; the last pass only numbers."""
     program, costs = traced_example, []

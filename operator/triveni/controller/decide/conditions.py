@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from triveni.api.securemodel import SecureModel
-from triveni.api.status import Condition, ConditionType, Phase, Status, time_text
+from triveni.api.status import Condition, ConditionType, FailureStatus, Phase, Status, time_text
 from triveni.controller.decide.account import charged
 from triveni.controller.decide.failing import Hold, hold
 from triveni.controller.observed import Observed, Problem
@@ -105,21 +105,21 @@ def _workers(model: SecureModel, status: Status, seen: Observed, held: Hold | No
     running = sum(worker is not None and worker.running for worker in workers)
     if running == PARTIES:
         return Finding("True", "Running", f"the three workers of epoch {epoch.number} are running")
-    problems = [
-        f"worker {worker.party} ({worker.name}): {worker.problem}"
-        for worker in workers
-        if worker is not None and worker.problem is not None
-    ]
+    problems: dict[Problem, list[str]] = {}
+    for worker in workers:
+        if worker is not None and worker.problem is not None:
+            problems.setdefault(worker.problem, []).append(f"worker {worker.party} ({worker.name})")
     if not problems:
         return Finding("False", "Starting", f"{running} of {PARTIES} workers of epoch {epoch.number} are running")
-    first = next(worker.problem.reason for worker in workers if worker is not None and worker.problem is not None)
-    return Finding("False", first, "; ".join(problems))
+    # What is wrong with all three is said once: the words of a registry are long.
+    said = [f"{', '.join(whose)}: {_said(problem)}" for problem, whose in problems.items()]
+    return Finding("False", next(iter(problems)).reason, "; ".join(said))
 
 
 def _shared(status: Status, seen: Observed, held: Hold | None) -> Finding:
     failures = status.failures
-    if held in (Hold.REFUSED, Hold.BACK_OFF, Hold.GAVE_UP) and failures is not None:
-        return Finding("False", failures.reason, _way_out(held, failures.message))
+    if held in _FAILED and failures is not None:
+        return Finding("False", failures.reason, _way_out(failures))
     if held is not None:
         return Finding("False", held.value, _HELD[held])
     epoch = status.epoch
@@ -134,7 +134,7 @@ def _shared(status: Status, seen: Observed, held: Hold | None) -> Finding:
     if epoch.phase is Phase.ENDING:
         return Finding("False", "EpochEnding", f"epoch {epoch.number} ends: {epoch.message}")
     if sharing is not None and sharing.problem is not None:
-        return Finding("False", sharing.problem.reason, f"the sharing job waits: {sharing.problem}")
+        return Finding("False", sharing.problem.reason, f"the sharing job waits: {_said(sharing.problem)}")
     return Finding("False", "Sharing", f"the sharing job of epoch {epoch.number} reads the model and hands out shares")
 
 
@@ -156,8 +156,10 @@ def _quota(model: SecureModel, status: Status) -> Finding:
     if quota is None:
         return Finding("False", "NoQuota", f"{used} requests charged; there is no spec.requestQuota")
     if used >= quota:
-        return Finding("True", "QuotaReached", f"{used} requests charged of {quota}; raise it to serve on")
-    return Finding("False", "BelowQuota", f"{used} requests charged of {quota}")
+        return Finding(
+            "True", "QuotaReached", f"{used} of {quota} requests charged; raise spec.requestQuota to serve on"
+        )
+    return Finding("False", "BelowQuota", f"{used} of {quota} requests charged")
 
 
 def _independent(model: SecureModel, status: Status, seen: Observed) -> Finding:
@@ -168,7 +170,7 @@ def _independent(model: SecureModel, status: Status, seen: Observed) -> Finding:
     waiting = [worker for worker in workers if worker is None or worker.node is None]
     stuck = [worker for worker in waiting if worker is not None and worker.problem is not None]
     if stuck and model.spec.workers.independence == "Required":
-        what = f"worker {stuck[0].party} finds no place of its own: {stuck[0].problem}"
+        what = f"worker {stuck[0].party} finds no place of its own: {_said(stuck[0].problem)}"
         return Finding("False", "Unschedulable", f"{what}; add nodes, or write independence: Preferred")
     if waiting:
         return Finding("Unknown", "NotPlaced", "not all three workers have a node yet")
@@ -179,21 +181,29 @@ def _independent(model: SecureModel, status: Status, seen: Observed) -> Finding:
     if len(set(named)) == PARTIES:
         return Finding("True", "Apart", f"the three workers are in three different domains of {key}")
     where = ", ".join(f"worker {party} in {domain}" for party, domain in enumerate(named))
-    how = "write independence: Required, and have three such domains"
-    return Finding("False", "Together", f"who controls one domain of {key} may see two shares ({where}); {how}")
+    what = f"who controls one domain of {key} may see two shares, which together hold everything ({where})"
+    return Finding("False", "Together", f"{what}; write independence: Required, and have three such domains")
 
 
-def _way_out(held: Hold, message: str) -> str:
-    if held is Hold.BACK_OFF:
-        return f"{message}; it is tried again by itself"
-    return f"{message}; it is not tried again until the spec changes (suspending and resuming is a change)"
+def _said(problem: Problem | None) -> str:
+    """In Kubernetes' words, ready to have more said after them."""
+    return str(problem).rstrip(". ")
 
+
+def _way_out(failures: FailureStatus) -> str:
+    if failures.retry_at is not None:
+        return f"{failures.message}; the next epoch tries again at {failures.retry_at}"
+    return f"{failures.message}; it is not tried again until the spec changes (suspending and resuming is a change)"
+
+
+_FAILED = frozenset({Hold.REFUSED, Hold.BACK_OFF, Hold.GAVE_UP, Hold.RECOVERY_NEVER})
+"""Holds about which the last failure has more to say than their name."""
 
 _HELD = {
     Hold.QUOTA_REACHED: "the request quota is reached; raise spec.requestQuota to serve on",
     Hold.SUSPENDED: "spec.suspend is true; set it to false to serve on",
-    Hold.RECOVERY_NEVER: "a worker was lost and spec.recovery is Never; set it to Reshare to serve on",
-    Hold.GAVE_UP: "too many epochs in a row came to nothing; change the spec to try again (suspend and resume will do)",
+    Hold.RECOVERY_NEVER: "a worker was lost and spec.recovery is Never; see the condition Shared",
+    Hold.GAVE_UP: "too many epochs in a row came to nothing; see the condition Shared",
     Hold.REFUSED: "the model cannot be served; see the condition Shared",
     Hold.BACK_OFF: "the last epoch failed; the next one starts soon",
 }

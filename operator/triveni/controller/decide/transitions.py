@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from triveni.api.securemodel import API_VERSION, KIND
 from triveni.api.status import ConditionType, Phase, Status, time_text
+from triveni.controller.decide.ending import Ended
 
 REPORTER = "triveni-operator"
 
@@ -34,9 +35,10 @@ EXPECTED = frozenset(
         "Suspended",
         "NotAccepted",
         "BackOff",
+        "ModelRefused",
     }
 )
-"""Reasons for which a condition is False without anything being wrong, or without being news."""
+"""Reasons for which a condition is False without anything being wrong, or that another one says more about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Event:
 def transitions(before: Status, after: Status) -> Iterator[Event]:
     """The events of the step from one recorded status to the next."""
     yield from _epoch(before, after)
+    warnings: dict[str, Event] = {}  # one for each reason, from the condition that says most: the last
     for kind, good in GOOD.items():
         old, new = before.condition(kind), after.condition(kind)
         if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
@@ -58,7 +61,8 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
         if new.status == good:
             yield Event("Normal", new.reason, new.message)
         elif new.status == "False" and new.reason not in EXPECTED and kind is not ConditionType.READY:
-            yield Event("Warning", new.reason, new.message)
+            warnings[new.reason] = Event("Warning", new.reason, new.message)
+    yield from warnings.values()
     reached, was = after.condition(ConditionType.QUOTA_REACHED), before.condition(ConditionType.QUOTA_REACHED)
     if reached is not None and reached.status == "True" and (was is None or was.status != "True"):
         yield Event("Normal", reached.reason, reached.message)
@@ -72,10 +76,13 @@ def _epoch(before: Status, after: Status) -> Iterator[Event]:
         grant = "no limit" if new.grant is None else f"{new.grant} requests"
         yield Event("Normal", "EpochStarted", f"epoch {new.number} starts, granted {grant}")
     if new.phase is Phase.ENDING:
-        yield Event("Normal", "EpochEnding", f"epoch {new.number} ends: {new.message}")
+        asked_for = new.reason is not None and Ended(new.reason).asked_for
+        yield Event("Normal" if asked_for else "Warning", "EpochEnding", f"epoch {new.number} ends: {new.message}")
     if new.phase is Phase.ENDED and after.charges:
         charge = after.charges[-1]
-        yield Event("Normal", "EpochCharged", f"epoch {charge.epoch}: {charge.rows} requests charged: {charge.why}")
+        unknown = charge.rows > 0 and all(worker.answered is None for worker in charge.workers)
+        message = f"epoch {charge.epoch}: {charge.rows} requests charged ({charge.why})"
+        yield Event("Warning" if unknown else "Normal", "EpochCharged", message)
 
 
 def event_object(metadata: Mapping[str, Any], event: Event, now: datetime) -> dict[str, Any]:

@@ -14,7 +14,7 @@ START = 900
 """A worker without its peers or its share ends after this, and the job's pod is stopped: more than `SHARE`, so that the
 job has had the time to be placed, to start, and to say what is wrong."""
 
-WORKER_END = 15
+WORKER_END = 20
 """To complete the current run, answer, erase and report, before the kubelet kills."""
 
 SHARING_END = 10

@@ -108,6 +108,11 @@ def _run(architecture: Architecture, timeout: float) -> bytes:
         )
     except subprocess.TimeoutExpired as error:
         raise CompileError(f"no result within {timeout:.0f} seconds") from error
+    if done.returncode < 0:
+        # What it wrote last has nothing to do with its end.
+        raise CompileError(
+            f"the compiler was killed by signal {-done.returncode}, most likely for want of memory; give it some 600 MB"
+        )
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise CompileError(lines[-1] if lines else f"the compiler ended with exit code {done.returncode}")
