@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.cluster.places import PROJECT
 from tests.e2e.tools import Helm, Kubectl, ToolFailed
+from tests.e2e.waiting import eventually
 
 NAMESPACE = "triveni"
 
@@ -99,9 +100,14 @@ class Operator:
             return {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
 
     def leader(self) -> str:
-        """The pod that acts; empty if none does."""
+        """The pod that acts; empty if none does, also while the Lease of one that is gone still holds."""
         holder = self.kubectl.get("lease", "triveni-operator")["spec"].get("holderIdentity") or ""
-        return str(holder.partition("_")[0])
+        pod = str(holder.partition("_")[0])
+        return pod if pod in self.pods() else ""
+
+    def until_led(self) -> str:
+        """Wait until one of the pods acts; its name."""
+        return eventually(self.leader, 30, "one replica leads")
 
     def log(self) -> list[str]:
         """The lines that all replicas have logged, those of the dead (see `heard_out`) and of past containers first."""

@@ -68,7 +68,7 @@ def test_suspending_ends_the_workers_and_resuming_serves_the_rest(models: Models
     eventually(lambda: not models.pods() and not models.pods("sharing"), 60, "no pod is left")
     charge = models.status()["charges"][-1]
     assert (charge["rows"], charge["ended"]) == (3, "Suspended")
-    assert [worker["reason"] for worker in charge["workers"]] == ["Terminated"] * 3, "every worker was heard"
+    assert [worker["answered"] for worker in charge["workers"]] == [3, 3, 3], "every worker was heard"
     assert "Secret/mnist-client" in models.objects(), "the client's connection stays valid"
 
     models.patch(suspend=False)

@@ -65,6 +65,8 @@ class Phase(StrEnum):
     """The three pods exist; from now on one that is missing has been lost, and none is created again."""
     SHARING = "Sharing"
     """The sharing job may have begun: requests may be answered until the epoch ends."""
+    SERVING = "Serving"
+    """The three workers hold their shares; the sharing job has done its work, and none is needed again."""
     ENDING = "Ending"
     """Something ended the epoch; its workers are ending, and their reports are awaited."""
     ENDED = "Ended"
@@ -110,19 +112,29 @@ class EpochStatus(Written):
     grant: Count | None = Field(default=None, description="How many requests it may answer; no limit if left out.")
     phase: Phase = Field(
         description=(
-            "Starting: its pods are being made; Started: all are there; Sharing: the model is, or has been, shared; "
-            "Ending: its workers are ending; Ended: it is charged."
+            "Starting: its pods are being made; Started: all are there; Sharing: the model is being shared; "
+            "Serving: it has been shared; Ending: its workers are ending; Ended: it is charged."
         )
     )
     started_at: Time = Field(description="When it was granted.")
     ending_at: Time | None = Field(default=None, description="When it was noticed that it ends.")
     reason: str | None = Field(default=None, description="Why it ends, in one word for programs.")
     message: str | None = Field(default=None, description="Why it ends, in words for people.")
-    sharing: bool = Field(default=False, description="Whether its sharing job may have begun to hand over shares.")
+    reached: Phase = Field(default=Phase.STARTING, description="The furthest phase that it came to before its end.")
     model_hash: str = Field(description="Hash of the parts of the spec of which a change means a new epoch.")
     authority: str | None = Field(
         default=None, description="SHA-256 of the certificate of the authority that its certificates come from."
     )
+
+    @property
+    def may_have_answered(self) -> bool:
+        """Whether the sharing job may have begun to hand over shares: before that, nobody can have been answered."""
+        return self.reached in (Phase.SHARING, Phase.SERVING)
+
+    @property
+    def served(self) -> bool:
+        """Whether it came to serve."""
+        return self.reached is Phase.SERVING
 
 
 class QuotaStatus(Written):

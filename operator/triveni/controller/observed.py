@@ -43,7 +43,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker pod. `report` and `receipt` are what it said at its end; `problem` is why it does not run."""
+    """A worker pod. `report` and `receipt` are what it said at its end; `problem` is why it does not run.
+
+    `told_to_end` is whether its pod has a deadline, which only the operator sets, and only to have it end.
+    """
 
     epoch: int
     party: int
@@ -54,6 +57,7 @@ class Worker:
     running: bool = False
     ready: bool = False
     ended: bool = False
+    told_to_end: bool = False
     deleting: bool = False
     report: Report | None = None
     receipt: Receipt | None = None
@@ -93,6 +97,12 @@ class Observed:
         by_party = {worker.party: worker for worker in self.workers if worker.epoch == epoch}
         first, second, third = (by_party.get(party) for party in range(PARTIES))
         return first, second, third
+
+    def serves(self, epoch: int) -> bool:
+        """Whether the three workers hold their shares: the sharing job says so, or they serve."""
+        sharing = self.sharing_of(epoch)
+        ready = all(worker is not None and worker.ready for worker in self.workers_of(epoch))
+        return ready or (sharing is not None and sharing.succeeded)
 
     def sharing_of(self, epoch: int) -> Sharing | None:
         """The sharing job of an epoch."""
@@ -137,6 +147,7 @@ def read_worker(raw: Raw) -> Worker | None:
         running=not ended and "running" in container.get("state", {}),
         ready=not ended and _condition(status, "Ready").get("status") == "True",
         ended=ended,
+        told_to_end="activeDeadlineSeconds" in raw.get("spec", {}),
         deleting="deletionTimestamp" in raw["metadata"],
         report=report,
         receipt=_receipt(words),

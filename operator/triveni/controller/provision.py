@@ -8,6 +8,7 @@ is left alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -162,6 +163,15 @@ class Provision:
 
     def _found(self, kind: str, name: str) -> Raw | None:
         return self._seen.children.get((kind, name))
+
+
+async def tell_to_end(cluster: Cluster, namespace: str, pod: str) -> None:
+    """Have a worker end as by SIGTERM, by giving its pod a deadline that has passed: so the pod stays, to be read.
+
+    A pod's `activeDeadlineSeconds` is one of the few fields that may be set while it runs.
+    """
+    with suppress(NotFound):
+        await cluster.merge(PODS, namespace, pod, {"spec": {"activeDeadlineSeconds": 1}})
 
 
 async def remove(cluster: Cluster, raw: Raw) -> None:

@@ -22,7 +22,6 @@ from triveni.api.status import ConditionType, Phase, Status
 from triveni.controller.cluster import (
     CHILDREN,
     NODES,
-    PODS,
     SECURE_MODELS,
     Cluster,
     ClusterError,
@@ -43,7 +42,7 @@ from triveni.controller.metrics import Metrics
 from triveni.controller.objects import DamagedAuthority, Settings, UnusableSource, names
 from triveni.controller.objects.source import supply
 from triveni.controller.observed import Observed, Problem, observe
-from triveni.controller.provision import Provision, remove, standing_authority
+from triveni.controller.provision import Provision, remove, standing_authority, tell_to_end
 from triveni.controller.workqueue import Key, WorkQueue
 
 AT_ONCE = 8
@@ -210,7 +209,7 @@ class Reconciler:
                 refused = Problem(error.reason or "Refused", error.message)
             made = provision.made > 0
         for worker in actions.end:
-            await self._cluster.delete(PODS, model.metadata.namespace, worker.name, worker.uid)
+            await tell_to_end(self._cluster, model.metadata.namespace, worker.name)
         for child in actions.delete:
             await remove(self._cluster, child)
         return made, refused
@@ -321,6 +320,7 @@ _PHASES: Mapping[Phase, str] = {
     Phase.STARTING: "epoch starts",
     Phase.STARTED: "the three worker pods exist",
     Phase.SHARING: "the model is being shared",
+    Phase.SERVING: "the model is shared",
     Phase.ENDING: "epoch ends",
     Phase.ENDED: "epoch ended",
 }

@@ -15,12 +15,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.cluster import archive, progress
 from tests.e2e.cluster.appearing import appearing, locked
 from tests.e2e.cluster.archive import Archive
-from tests.e2e.cluster.commands import CommandFailed, run, until
+from tests.e2e.cluster.commands import Argument, CommandFailed, run, until
 from tests.e2e.cluster.places import cache
 from tests.e2e.cluster.processes import Process
 
@@ -28,7 +29,7 @@ KEPT = 3
 """Stores that stay: a gigabyte each, most of it shared by hard links with the one before."""
 
 INVENTORY = "images.json"
-"""Beside a containerd root: what it holds, as the digests of layers of each image."""
+"""Beside a containerd root: what it holds, as the identity and the layers of each image."""
 
 Inventory = dict[str, list[str]]
 
@@ -61,31 +62,62 @@ def link(source: Path, to: Path) -> None:
         shutil.copy2(source / "root" / database.relative_to(to), database)
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a containerd lacks, as thin archives, and the names of the images whose layers these leave out."""
+
+    archives: list[Path]
+    held: list[str]
+
+    def to(self, *ctr: Argument, directory: Path = Path("/"), seen_at: str = "/") -> None:
+        """Import with this `ctr` command, which sees `directory` at `seen_at`.
+
+        An image that is replaced under its name is kept under another until all are in: the garbage collector would
+        not wait with its layers.
+        """
+        if not self.archives:
+            return
+        before = [f"{name}-before" for name in self.held]
+        for name, kept in zip(self.held, before, strict=True):
+            run(*ctr, "images", "tag", "--force", name, kept)
+        for file in self.archives:
+            run(*ctr, "images", "import", Path(seen_at) / file.relative_to(directory))
+        if before:
+            run(*ctr, "images", "rm", "--sync", *before)
+
+
 @contextmanager
-def missing(images: Sequence[Archive], inventory: Path) -> Iterator[list[Path]]:
-    """Thin archives of what a containerd lacks, to be imported there; then `inventory` says that it has it."""
-    before: Inventory = json.loads(inventory.read_text()) if inventory.exists() else {}
-    known = {layer for layers in before.values() for layer in layers}
+def delivery(images: Sequence[Archive], inventory: Path) -> Iterator[Delivery]:
+    """What is to be imported where `inventory` says what is there; after the block it says that this is there too."""
+    held = _inventory(inventory)
+    known = _layers(held)
     wanted: Inventory = {image.name: [image.identity, *image.layers] for image in images}
     with tempfile.TemporaryDirectory(prefix="images-", dir=inventory.parent) as directory:
         thin = []
         for number, image in enumerate(images):
-            if wanted[image.name] != before.get(image.name):
+            if wanted[image.name] != held.get(image.name):
                 thin.append(Path(directory) / f"{number}.tar")
                 archive.write_thin(image, known, thin[-1])
-        yield thin
-    inventory.write_text(json.dumps(before | wanted, indent=1))
+        yield Delivery(thin, list(held))
+    inventory.write_text(json.dumps(held | wanted, indent=1))
 
 
 def _fill(at: Path, images: Sequence[Archive], stores: Path, log: Path) -> None:
-    """Import into the youngest store what that one lacks; what nothing needs any more, containerd itself removes."""
-    youngest = _by_age(stores)[-1:]
-    if youngest:
-        link(youngest[0], at / "root")
-        shutil.copy2(youngest[0] / INVENTORY, at / INVENTORY)
-    with missing(images, at / INVENTORY) as thin, _containerd(at, log) as ctr:
-        for file in thin:
-            run(*ctr, "images", "import", file)
+    """Begin with a copy of the store that has most of it, import what that lacks, remove what is not wanted."""
+    layers = {layer for image in images for layer in image.layers}
+    base = max(_by_age(stores), key=lambda found: len(layers & _layers(_inventory(found / INVENTORY))), default=None)
+    inventory = at / INVENTORY
+    if base:
+        link(base, at / "root")
+        shutil.copy2(base / INVENTORY, inventory)
+    with _containerd(at, log) as ctr:
+        with delivery(images, inventory) as delivered:
+            delivered.to(*ctr)
+        held = _inventory(inventory)
+        unwanted = held.keys() - {image.name for image in images}
+        if unwanted:
+            run(*ctr, "images", "rm", "--sync", *unwanted)
+        inventory.write_text(json.dumps({name: held[name] for name in held.keys() - unwanted}, indent=1))
 
 
 @contextmanager
@@ -115,6 +147,14 @@ def _containerd(at: Path, log: Path) -> Iterator[tuple[str, ...]]:
     for leftover in (socket, at / "socket.ttrpc", configuration):
         leftover.unlink(missing_ok=True)
     shutil.rmtree(at / "state", ignore_errors=True)
+
+
+def _inventory(file: Path) -> Inventory:
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _layers(inventory: Inventory) -> set[str]:
+    return {layer for _, *layers in inventory.values() for layer in layers}
 
 
 def _by_age(stores: Path) -> list[Path]:

@@ -127,8 +127,8 @@ class MachineCluster:
     def load(self, images: Sequence[Path]) -> None:
         """Put more image archives onto every running node."""
         archives = [archive.read(path) for path in images]
-        with self._alone(), image_store.missing(archives, self._inventory) as thin:
-            self._each(self._nodes(), lambda at: self._import(at, thin))
+        with self._alone(), image_store.delivery(archives, self._inventory) as delivery:
+            self._each(self._nodes(), lambda at: self._import(at, delivery))
 
     def kill_node(self, name: str) -> None:
         """Cut the power of a node."""
@@ -215,14 +215,12 @@ class MachineCluster:
     def _kubectl(self, *arguments: str, text: str | None = None) -> str:
         return run(binaries.kubectl(), f"--kubeconfig={self._places.kubeconfig}", *arguments, text=text)
 
-    def _import(self, at: Node, thin: Sequence[Path]) -> None:
+    def _import(self, at: Node, delivery: image_store.Delivery) -> None:
         process = recall(self._process_file(at))
         if process is None:
             raise ClusterError(f"{at.name} is not up: images go to all nodes or none")
         enter = ("nsenter", "--target", process.number, "--mount", "--net", "--pid", "--wd=/")
-        for file in thin:
-            within = f"{CLUSTER}/{file.relative_to(self._places.directory)}"
-            run(*enter, "ctr", "--namespace", "k8s.io", "images", "import", within)
+        delivery.to(*enter, "ctr", "--namespace", "k8s.io", directory=self._places.directory, seen_at=CLUSTER)
 
     def _each(self, nodes: list[Node], do: Callable[[Node], None]) -> None:
         with ThreadPoolExecutor() as pool:

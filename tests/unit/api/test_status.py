@@ -25,7 +25,7 @@ WHOLE: dict[str, Any] = {
     "observedGeneration": 3,
     "conditions": [CONDITION],
     "served": 4,
-    "epoch": {"number": 2, "grant": 6, "phase": "Sharing", "startedAt": AT, "sharing": True, "modelHash": "ab"},
+    "epoch": {"number": 2, "grant": 6, "phase": "Sharing", "startedAt": AT, "reached": "Sharing", "modelHash": "ab"},
     "quota": {"charged": 4, "remaining": 6},
     "failures": {"count": 1, "unserved": 0, "retryAt": AT, "reason": "WorkerLost", "message": "worker 1 is gone"},
     "charges": [

@@ -28,6 +28,7 @@ class FakeCluster:
         self.created: list[str] = []
         self.refuse: Exception | None = None
         self.deleted: Callable[[Object], None] = lambda pod: None
+        self.told_to_end: Callable[[Object], None] = lambda pod: None
         self._numbers = itertools.count(1)
         self._kill_in: int | None = None
         self._kill_after = False
@@ -85,10 +86,13 @@ class FakeCluster:
         return copy.deepcopy(made)
 
     async def merge(self, kind: Kind, namespace: str, name: str, patch: Object) -> Object:
-        """Change the metadata of one."""
+        """Change the metadata of one, or have a pod end."""
         with_effect = self._call()
         found = self._find(kind.kind, name)
-        found["metadata"] |= patch["metadata"]
+        found["metadata"] |= patch.get("metadata", {})
+        if "spec" in patch:
+            found["spec"] |= patch["spec"]
+            self.told_to_end(found)
         next(with_effect, None)
         return copy.deepcopy(found)
 

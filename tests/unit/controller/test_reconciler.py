@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.unit.controller.world import World
@@ -207,6 +209,19 @@ def test_what_somebody_deletes_is_made_again(name: str) -> None:
     assert world.status.epoch.number == (2 if name == "Secret/mnist-ca" else 1), "a new authority needs a new epoch"
 
 
+def test_a_sharing_job_that_somebody_deletes_when_it_has_done_its_work_is_not_run_again() -> None:
+    world = serving()
+    world.cluster.remove(world.cluster.objects["Job", "mnist-e1-sharing"])
+    world.reconcile()
+    assert not world.cluster.of("Job")
+    assert world.reason("Shared") == ("True", "Shared")
+    assert world.reason("Ready") == ("True", "Serving")
+    world.kill_worker(1)
+    world.reconcile()
+    assert world.status.failures is not None
+    assert world.status.failures.unserved == 0, "it is remembered that the epoch served"
+
+
 def test_an_edited_policy_is_put_right() -> None:
     world = serving()
     policy = world.cluster.objects["NetworkPolicy", "mnist-workers"]
@@ -280,6 +295,11 @@ def test_a_worker_whose_node_is_gone_does_not_hold_up_the_next_epoch() -> None:
     assert world.status.epoch is not None
     assert world.status.epoch.phase is Phase.ENDING
     lost = world.cluster.objects["Pod", "mnist-e1-worker-0"]
+    world.cluster.told_to_end = lambda pod: None
+    world.wait(13)
+    world.reconcile()
+    assert lost["spec"]["activeDeadlineSeconds"] == 1
+    world.now -= timedelta(seconds=13)
     lost["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     world.wait(59)
     world.reconcile()

@@ -37,6 +37,7 @@ class World:
         )
         self.operator = self._new_operator()
         self.cluster.deleted = self._deleted
+        self.cluster.told_to_end = self._told_to_end
         self._news = False
         self.answered = 0
         """Requests that a client got an answer to."""
@@ -184,6 +185,11 @@ class World:
             self.cluster.remove(pod)
             if seen:
                 self.operator.departed.remember(pod)
+
+    def _told_to_end(self, pod: dict[str, Any]) -> None:
+        """The operator has given a pod a deadline: its worker ends, and the pod stays."""
+        self._end(pod, self.report(*who(pod), "Terminated"))
+        self._news = True
 
     def _deleted(self, pod: dict[str, Any]) -> None:
         """The operator has deleted a pod: its worker ends, and its last words are seen by the watch."""

@@ -20,10 +20,14 @@ from triveni.controller.observed import Observed, Raw, Worker
 END_S = 12.0
 """Seconds that workers have to end by themselves when one has: to notice, drain, erase and report."""
 
+KILL_S = 45.0
+"""Seconds after which the pod of a worker that was told to end, and has not, is deleted: its node is gone, most likely.
+Longer than `END_S` and what a pod has to end in together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What to do now: make what is missing of the SecureModel and its epoch, end workers, delete objects.
+    """What to do now: make what is missing of the SecureModel and its epoch, tell workers to end, delete objects.
 
     `again_s` is when to look again even if nothing happens; None for never.
     """
@@ -42,18 +46,23 @@ def act(model: SecureModel, status: Status, seen: Observed, now: datetime) -> Ac
     old = tuple(raw for raw in seen.children.values() if (number := _epoch_of(raw)) and number != epoch.number)
     if epoch.phase is not Phase.ENDING:
         return Actions(make=True, delete=old)
-    workers = [w for w in seen.workers_of(epoch.number) if w is not None and not w.ended and not w.deleting]
     since = (now - time_of(epoch.ending_at)).total_seconds() if epoch.ending_at else 0.0
     waits = Ended(epoch.reason or Ended.WORKER_ENDED).by_themselves and since < END_S
     # One that has ended stays until the charge: what it said decides about the next epoch.
     sharing = seen.sharing_of(epoch.number)
     running = sharing is not None and not sharing.succeeded and not sharing.failed
     jobs = (seen.children["Job", sharing.name],) if sharing is not None and running else ()
-    deadlines = (FORGOTTEN_S, END_S, LOST_S)
+    deadlines = (FORGOTTEN_S, END_S, KILL_S, LOST_S)
     again = next((deadline - since for deadline in deadlines if deadline > since), LOST_S)
     if waits:
         return Actions(delete=old, again_s=again)
-    return Actions(end=tuple(workers), delete=(*old, *jobs), again_s=again)
+    workers = [worker for worker in seen.workers_of(epoch.number) if worker is not None and not worker.ended]
+    # A pod that is told to end stays, with its report, whoever dies meanwhile; one that is deleted takes it along. But
+    # one that has no node yet hears nothing, and one whose node is gone will not answer.
+    deaf = [worker for worker in workers if worker.node is None or since >= KILL_S]
+    hearing = tuple(worker for worker in workers if worker not in deaf and not worker.told_to_end)
+    pods = [seen.children["Pod", worker.name] for worker in deaf]
+    return Actions(end=hearing, delete=(*old, *jobs, *pods), again_s=again)
 
 
 def _between_epochs(model: SecureModel, status: Status, seen: Observed, now: datetime) -> Actions:

@@ -125,10 +125,9 @@ def _shared(status: Status, seen: Observed, held: Hold | None) -> Finding:
     epoch = status.epoch
     if epoch is None or epoch.phase in (Phase.ENDED, Phase.STARTING, Phase.STARTED):
         return Finding("False", "WaitingForWorkers", "the model is shared as soon as all three workers have nodes")
-    sharing = seen.sharing_of(epoch.number)
-    serving = all(worker is not None and worker.ready for worker in seen.workers_of(epoch.number))
-    if serving or (sharing is not None and sharing.succeeded):
+    if epoch.phase is Phase.SERVING:
         return Finding("True", "Shared", f"every worker of epoch {epoch.number} holds its share of the model")
+    sharing = seen.sharing_of(epoch.number)
     if sharing is not None and sharing.failure is not None:
         return Finding("False", sharing.failure.reason, sharing.failure.message)
     if epoch.phase is Phase.ENDING:

@@ -60,7 +60,8 @@ def why_end(
         gone = [str(party) for party, worker in enumerate(workers) if worker is None or worker.deleting]
         if gone:
             return Ended.WORKER_LOST, f"the pod of worker {' and '.join(gone)} was deleted"
-    if (sharing := seen.sharing_of(epoch.number)) is not None and sharing.failed:
+    sharing = seen.sharing_of(epoch.number)
+    if epoch.phase is Phase.SHARING and sharing is not None and sharing.failed:
         return Ended.SHARING_FAILED, str(sharing.failure or "the sharing job failed")
     if model.spec.suspend:
         return Ended.SUSPENDED, "spec.suspend is true"

@@ -67,7 +67,7 @@ def after_epoch(
         return None
     before = status.failures or FailureStatus(count=0, reason="", message="")
     sharing = seen.sharing_of(epoch.number)
-    served = sharing is not None and sharing.succeeded
+    served = epoch.served
     stable = bill.rows > 0 or (served and now - time_of(epoch.started_at) > timedelta(seconds=STABLE_S))
     count = 0 if stable else before.count + 1
     unserved = 0 if served else before.unserved + 1

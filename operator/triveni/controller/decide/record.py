@@ -59,9 +59,11 @@ def advance(model: SecureModel, status: Status, seen: Observed, authority: str |
     exist = all(worker is not None for worker in workers)
     placed = all(worker is not None and worker.node for worker in workers)
     if epoch.phase is Phase.STARTING and exist:
-        return _with_epoch(status, epoch, {"phase": Phase.STARTED, "authority": authority})
+        return _advanced(status, epoch, Phase.STARTED, authority=authority)
     if epoch.phase is Phase.STARTED and placed:
-        return _with_epoch(status, epoch, {"phase": Phase.SHARING, "sharing": True})
+        return _advanced(status, epoch, Phase.SHARING)
+    if epoch.phase is Phase.SHARING and seen.serves(epoch.number):
+        return _advanced(status, epoch, Phase.SERVING)
     return status
 
 
@@ -89,7 +91,7 @@ def _charge(model: SecureModel, status: Status, epoch: EpochStatus, seen: Observ
     """Charge the epoch by what its workers reported, and end it."""
     workers = seen.workers_of(epoch.number)
     reports = [worker.report if worker else None for worker in workers]
-    bill = charge(Grant(epoch.number, epoch.grant), reports, shared=epoch.sharing)
+    bill = charge(Grant(epoch.number, epoch.grant), reports, shared=epoch.may_have_answered)
     quota = QuotaStatus(charged=charged(status) + bill.rows)
     receipts = tuple(
         ReceiptStatus(
@@ -132,6 +134,10 @@ def _charge_status(bill: Charge, epoch: EpochStatus, now: datetime) -> ChargeSta
         at=time_text(now),
         workers=tuple(reported(party, report) for party, report in enumerate(bill.reports)),
     )
+
+
+def _advanced(status: Status, epoch: EpochStatus, phase: Phase, **update: object) -> Status:
+    return _with_epoch(status, epoch, {"phase": phase, "reached": phase, **update})
 
 
 def _with_epoch(status: Status, epoch: EpochStatus, update: Mapping[str, object]) -> Status:
