@@ -109,6 +109,16 @@ class Operator:
         """Wait until one of the pods acts; its name."""
         return eventually(self.leader, 30, "one replica leads")
 
+    def crashed(self) -> list[str]:
+        """Replicas that have failed; one that lost its Lease, on a machine that was too busy, has done as it should."""
+        ended = {
+            pod["metadata"]["name"]: container["lastState"].get("terminated", {}).get("exitCode", 0)
+            for pod in self.kubectl.get("pods", PODS)
+            for container in pod["status"].get("containerStatuses", [])
+        }
+        failed = [pod for pod, status in ended.items() if status == 1]
+        return [pod for pod in failed if "Lease" not in self.kubectl("logs", pod, "--previous", "--tail=1")]
+
     def log(self) -> list[str]:
         """The lines that all replicas have logged, those of the dead (see `heard_out`) and of past containers first."""
         lines = list(self._of_the_dead)

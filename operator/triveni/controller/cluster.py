@@ -153,9 +153,10 @@ class Cluster:
         return len(answer["items"] or ()) + int(answer["metadata"].get("remainingItemCount") or 0)
 
     async def create(self, document: Object) -> Object:
-        """Create an object; Conflict if it exists."""
+        """Create an object; Conflict if it exists, Refused if it has a field that the API server does not know."""
         path = _path(_KINDS[document["kind"]], document["metadata"]["namespace"])
-        return _object(await self._call("POST", path, {"fieldManager": FIELD_MANAGER}, document))
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+        return _object(await self._call("POST", path, query, document))
 
     async def apply(self, document: Object) -> Object:
         """Server-side apply: create it, or make our fields of it as they should be, whoever has changed them."""

@@ -29,6 +29,10 @@ ADDRESSES_ANNOTATION = "triveni.dev/addresses"
 """On the clients' Secret: the addresses in its connection file."""
 
 
+SELECTORS = frozenset({"selector", "podSelector"})
+"""Fields of Services, NetworkPolicies and PodDisruptionBudgets that say which pods are meant."""
+
+
 def fingerprint(authority: Authority) -> str:
     """SHA-256 of the authority's certificate, in hexadecimal."""
     return authority.certificate.fingerprint(hashes.SHA256()).hex()
@@ -43,18 +47,19 @@ def standing_authority(model: SecureModel, seen: Observed) -> str | None:
 
 
 def drifted(desired: Any, found: Any) -> bool:
-    """Whether an object in the cluster lacks something that is desired.
+    """Whether an object in the cluster is not as desired.
 
-    Fields that are there without being desired (defaults, the status) are no difference; elements of a list are.
+    Fields that are there without being desired are no difference: defaults, the status, labels of others. Below a
+    selector and inside a list they are: there the API server adds nothing, and one field more may let in everybody.
     """
-    if isinstance(desired, Mapping):
-        return not isinstance(found, Mapping) or any(drifted(desired[key], found.get(key)) for key in desired)
-    if isinstance(desired, list):
-        if not desired:
-            return bool(found)
-        same_length = isinstance(found, list) and len(found) == len(desired)
-        return not same_length or any(drifted(a, b) for a, b in zip(desired, found, strict=True))
-    return bool(desired != found)
+    if not isinstance(desired, Mapping):
+        return bool(desired != found) if desired else bool(found)
+    if not isinstance(found, Mapping):
+        return True
+    return any(
+        found.get(key) != value if key in SELECTORS else drifted(value, found.get(key))
+        for key, value in desired.items()
+    )
 
 
 class Provision:
@@ -148,8 +153,10 @@ class Provision:
         found = self._found(wanted["kind"], wanted["metadata"]["name"])
         if found is not None and not drifted(wanted, found):
             return found
-        self.made += 1
-        return await self._cluster.apply(wanted)
+        applied = await self._cluster.apply(wanted)
+        if not drifted(wanted, applied):  # else it stays as it is: a port that somebody added to a Service does
+            self.made += 1
+        return applied
 
     async def _create(self, wanted: Object) -> None:
         """Create an object of an epoch, unless it exists."""

@@ -23,7 +23,7 @@ from tests.e2e.cluster import binaries, images
 from tests.e2e.cluster.cluster import DEFAULT_NODES, Cluster, at, why_not
 from tests.e2e.cluster.commands import ClusterError
 from tests.e2e.cluster.guard import guarded
-from tests.e2e.cluster.places import STANDING
+from tests.e2e.cluster.places import STANDING, Places
 
 
 def main() -> int:
@@ -33,6 +33,8 @@ def main() -> int:
         return _run(options)
     except ClusterError as error:
         sys.stderr.write(f"{error}\n")
+        if options.command == "up":
+            sys.stderr.write(f"The logs, if it came so far: {Places(options.directory).logs}\n")
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
     return 1

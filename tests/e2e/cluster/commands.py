@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 Argument = str | int | Path
 
-WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
+WITH_PARENT = ("setpriv", "--pdeathsig", "KILL") if sys.platform == "linux" else ()
 """Prefix of a command that must not outlive the thread which started it."""
 
 

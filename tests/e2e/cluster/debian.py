@@ -21,6 +21,7 @@ MACHINES = {
     "conntrack": "conntrack",
     "ip": "iproute2",
     "mount": "mount",
+    "modprobe": "kmod",
     "gcc": "gcc",
     "/usr/include/stdio.h": "libc6-dev",
 }

@@ -25,8 +25,8 @@ from tests.e2e.cluster.commands import Argument, CommandFailed, run, until
 from tests.e2e.cluster.places import cache
 from tests.e2e.cluster.processes import Process
 
-KEPT = 3
-"""Stores that stay: a gigabyte each, most of it shared by hard links with the one before."""
+KEPT = 6
+"""Stores that stay. Most of what they hold is shared among them by hard links."""
 
 INVENTORY = "images.json"
 """Beside a containerd root: what it holds, as the identity and the layers of each image."""

@@ -69,6 +69,7 @@ class MachineCluster:
     def prepare(self) -> None:
         """Install and build whatever `up` needs beside images."""
         debian.install(debian.MACHINES)
+        network.load_module()
         for recipe in (binaries.KUBERNETES, binaries.KUBECTL, binaries.KUBE_ROUTER, binaries.COREDNS, binaries.HELM):
             recipe.build()
 
@@ -119,8 +120,9 @@ class MachineCluster:
                 if process:
                     process.end(signal.SIGKILL)
             # The keeper's end kills the control plane, and that every node; wait for the last of them.
-            for file in self._places.processes.glob("*"):
-                until(partial(_gone, file), 30, f"the end of {file.name}")
+            names = (NAME, *self._names()) if self._places.state.exists() else ()
+            for name in names:
+                until(partial(_gone, self._places.processes / name), 30, f"the end of {name}")
             cgroups.remove(self._group)
             cluster_.forget(self._places)
 
@@ -137,6 +139,7 @@ class MachineCluster:
             process = recall(self._process_file(at))
             if process:
                 process.end(signal.SIGKILL)
+            network.unplug(at, self._control_plane().number)
             # As a reboot would: the kubelet spends seconds on every cgroup of a container that is no more.
             cgroups.remove(self._group, name)
 
@@ -183,9 +186,7 @@ class MachineCluster:
     def _start(self, at: Node, nodes: list[Node]) -> None:
         """Start a node's machine in the control plane's PID namespace, and plug it in."""
         places = self._places
-        cluster = recall(places.processes / NAME)
-        if cluster is None:
-            raise ClusterError("the control plane is not up")
+        cluster = self._control_plane()
         cgroups.make(self._group, at.name)
         steps = places.node(at.name) / "steps.json"
         steps.write_text(json.dumps(node.steps(places.directory, at, nodes)))
@@ -194,6 +195,12 @@ class MachineCluster:
         machine = first_process(outer.number)
         remember(machine, self._process_file(at))
         network.plug_in(at, cluster.number, machine.number)
+
+    def _control_plane(self) -> Process:
+        process = recall(self._places.processes / NAME)
+        if process is None:
+            raise ClusterError("the control plane is not up")
+        return process
 
     def _spawn(self, command: list[str], name: str) -> Process:
         environment = os.environ | {"PATH": debian.PATH, "PYTHONPATH": str(PROJECT)}
@@ -213,7 +220,8 @@ class MachineCluster:
         return False
 
     def _kubectl(self, *arguments: str, text: str | None = None) -> str:
-        return run(binaries.kubectl(), f"--kubeconfig={self._places.kubeconfig}", *arguments, text=text)
+        ours = (f"--kubeconfig={self._places.kubeconfig}", f"--cache-dir={self._places.directory}/kubectl")
+        return run(binaries.kubectl(), *ours, *arguments, text=text)
 
     def _import(self, at: Node, delivery: image_store.Delivery) -> None:
         process = recall(self._process_file(at))

@@ -6,9 +6,11 @@ and no default route, so whatever a pod sends stays here.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
-from tests.e2e.cluster.commands import run
+from tests.e2e.cluster.commands import CommandFailed, run
 from tests.e2e.cluster.machine import Step
 
 BRIDGE = "nodes"
@@ -42,6 +44,12 @@ class Node:
     def pods(self) -> str:
         """The addresses of its pods."""
         return f"{PODS}.{self.number}.0/24"
+
+
+def load_module() -> None:
+    """Have the kernel show bridged packets to iptables, which not every kernel does unasked."""
+    if not Path("/proc/sys/net/bridge").exists():
+        run("modprobe", "br_netfilter")
 
 
 def nodes(count: int) -> list[Node]:
@@ -78,3 +86,9 @@ def plug_in(node: Node, control_plane: int, process: int) -> None:
     """Connect the network namespace of `process` with the bridge in that of `control_plane`."""
     at_bridge = ("ip", "link", "add", node.name, "master", BRIDGE, "up")
     run("nsenter", "--target", control_plane, "--net", *at_bridge, "type", "veth", "peer", "eth0", "netns", process)
+
+
+def unplug(node: Node, control_plane: int) -> None:
+    """Remove a dead node's link now: the kernel does so in its own time, and `plug_in` needs its name."""
+    with contextlib.suppress(CommandFailed):
+        run("nsenter", "--target", control_plane, "--net", "ip", "link", "delete", node.name)

@@ -50,7 +50,7 @@ def test_all_objects_but_the_sharing_job_are_there_before_any_pod_has_a_node() -
     }
 
 
-def test_the_model_is_shared_once_the_workers_have_nodes_and_then_it_serves() -> None:
+def test_the_model_is_shared_once_the_workers_run_and_then_it_serves() -> None:
     world = serving()
     assert world.cluster.names() >= KEPT | epoch_objects(1) | {"Job/mnist-e1-sharing"}
     assert world.reason("Shared") == ("True", "Shared")
@@ -255,6 +255,24 @@ def test_a_deleted_pod_ends_its_epoch_and_no_pod_of_that_epoch_is_made_again(see
     assert world.cluster.created.count("Pod/mnist-e1-worker-0") == 1
     assert world.status.charges[-1].rows == 4
     assert world.status.charges[-1].workers[0].answered == (4 if seen else None)
+
+
+def test_workers_that_never_ran_are_charged_nothing_whatever_ends_their_epoch() -> None:
+    """An image that cannot be pulled: all three pods have a node, and none will ever say a word."""
+    world = World()
+    world.reconcile()
+    for pod in world.pods():
+        pod["spec"]["nodeName"] = "node1"
+        waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+        pod["status"] = {"phase": "Pending", "containerStatuses": [{"state": waiting}]}
+    world.reconcile()
+    assert world.reason("WorkersReady") == ("False", "ImagePullBackOff")
+    assert not world.cluster.of("Job")
+    world.cluster.told_to_end = lambda pod: pod.update(status=pod["status"] | {"phase": "Failed"})
+    world.cluster.change_spec(model={"source": {"configMap": {"name": "other", "key": "k"}}})
+    world.reconcile()
+    world.reconcile()
+    assert world.status.charges[-1].rows == 0
 
 
 def test_what_the_api_server_refuses_is_said_in_a_condition_and_tried_again() -> None:

@@ -124,7 +124,7 @@ def _shared(status: Status, seen: Observed, held: Hold | None) -> Finding:
         return Finding("False", held.value, _HELD[held])
     epoch = status.epoch
     if epoch is None or epoch.phase in (Phase.ENDED, Phase.STARTING, Phase.STARTED):
-        return Finding("False", "WaitingForWorkers", "the model is shared as soon as all three workers have nodes")
+        return Finding("False", "WaitingForWorkers", "the model is shared as soon as all three workers run")
     if epoch.phase is Phase.SERVING:
         return Finding("True", "Shared", f"every worker of epoch {epoch.number} holds its share of the model")
     sharing = seen.sharing_of(epoch.number)

@@ -57,10 +57,10 @@ def advance(model: SecureModel, status: Status, seen: Observed, authority: str |
         update = {"phase": Phase.ENDING, "ending_at": time_text(now), "reason": reason.value, "message": message}
         return _with_epoch(status, epoch, update)
     exist = all(worker is not None for worker in workers)
-    placed = all(worker is not None and worker.node for worker in workers)
+    run = all(worker is not None and worker.running for worker in workers)
     if epoch.phase is Phase.STARTING and exist:
         return _advanced(status, epoch, Phase.STARTED, authority=authority)
-    if epoch.phase is Phase.STARTED and placed:
+    if epoch.phase is Phase.STARTED and run:
         return _advanced(status, epoch, Phase.SHARING)
     if epoch.phase is Phase.SHARING and seen.serves(epoch.number):
         return _advanced(status, epoch, Phase.SERVING)
