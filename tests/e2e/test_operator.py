@@ -129,8 +129,9 @@ def test_operators_that_are_killed_while_a_securemodel_serves_charge_it_once(
         models.predict(images=DIGITS[:1])
         mortals.live_briefly(1.0)
         models.predict(images=DIGITS[:2])
-        for _ in range(4):  # the workers have ended; who charges them?
-            mortals.live_briefly(0.8)
+        eventually(lambda: [pod["status"]["phase"] for pod in models.pods()] == ["Succeeded"] * 3, 60, "workers end")
+        for _ in range(4):  # between them they read what the workers said, charge it, and delete everything
+            mortals.live_briefly(1.2)
         with mortals.live():
             models.until("QuotaReached")
             models.until_gone()

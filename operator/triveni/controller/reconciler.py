@@ -169,6 +169,7 @@ class Reconciler:
             log.error("the status cannot be read; the SecureModel is left alone", reason=UNREADABLE_STATUS)
             self._metrics.failed(type(error).__name__)
             return _Step()
+        self._count(key, status)  # as an operator before this one may have left it
         try:
             model = SecureModel.read(raw)
         except ValidationError as error:
@@ -274,7 +275,7 @@ class Reconciler:
         kept = ("name", "namespace", "uid", "resourceVersion")
         document["metadata"] = {k: raw["metadata"][k] for k in kept}
         written = await self._cluster.write_status(document)
-        self._conditions[key] = tuple((condition.type.value, condition.status) for condition in new.conditions)
+        self._count(key, new)
         self._tell(key, old, new)
         for event in transitions(old, new):
             try:
@@ -284,6 +285,10 @@ class Reconciler:
             except ClusterError as error:
                 log.warning("an event was not posted", reason=event.reason, detail=str(error))
         return written
+
+    def _count(self, key: Key, status: Status) -> None:
+        """Remember its conditions for the metrics."""
+        self._conditions[key] = tuple((condition.type.value, condition.status) for condition in status.conditions)
 
     def _tell(self, key: Key, old: Status, new: Status) -> None:
         epoch = new.epoch

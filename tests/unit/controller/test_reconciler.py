@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
 
-from tests.unit.controller.world import World
+from tests.unit.controller.world import KEY, World
 from triveni.api.status import Phase
 from triveni.controller.cluster import Refused
+from triveni.controller.metrics import Metrics
+from triveni.controller.objects import Settings
+from triveni.controller.reconciler import Reconciler
 
 KEPT = {
     "Secret/mnist-ca",
@@ -337,3 +342,24 @@ def test_a_refusal_that_stands_is_written_once() -> None:
     for _ in range(3):
         world.reconcile()
     assert world.cluster.model()["metadata"]["resourceVersion"] == version, "every write wakes the operator again"
+
+
+def test_an_operator_counts_the_securemodels_that_one_before_it_has_left_as_they_should_be() -> None:
+    world, looked = serving(), asyncio.Event()
+
+    class Watched(Metrics):
+        def models(self, counts: Mapping[tuple[str, str], int]) -> None:
+            super().models(counts)
+            looked.set()
+
+    metrics = Watched()
+    successor = Reconciler(world.cluster, Settings("worker:dev"), metrics, lambda: world.now)  # type: ignore[arg-type]
+
+    async def look() -> None:
+        working = asyncio.create_task(successor.run())
+        successor.add(KEY)
+        await asyncio.wait_for(looked.wait(), 10)
+        working.cancel()
+
+    asyncio.run(look())
+    assert b'triveni_securemodels{condition="Ready",status="True"} 1.0' in metrics.render()
