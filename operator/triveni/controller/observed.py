@@ -14,6 +14,12 @@ from typing import Any
 from triveni.controller.objects.names import EPOCH, PARTY
 from triveni.controller.quota import PARTIES, Report
 
+KILLED = 128 + 9
+"""Exit code of a container that SIGKILL ended: for want of memory, or after its time to end."""
+
+NOT_YET = "SourceNotFound"
+"""Final for a file on a disk, but not in a cluster: the objects of one `kubectl apply` come one after the other."""
+
 JOB_NAME = "batch.kubernetes.io/job-name"
 
 Raw = Mapping[str, Any]
@@ -170,7 +176,7 @@ def _read_job(raw: Raw, pods: Sequence[Raw]) -> Sharing | None:
         words = _words(terminated)
         if isinstance(words.get("reason"), str) and words["reason"] != "Shared":
             failure = Problem(_word(words["reason"]), str(words.get("message", ""))[:1000])
-            permanent = words.get("permanent") is True
+            permanent = words.get("permanent") is True and failure.reason != NOT_YET
         elif terminated is not None and terminated.get("exitCode") != 0:
             failure = _death(pod["status"], terminated)
         problem = _pending(pod.get("status", {}), container)
@@ -195,8 +201,11 @@ def _pending(status: Raw, container: Raw) -> Problem | None:
     if scheduled.get("status") == "False":
         return Problem(scheduled.get("reason", "Unschedulable"), scheduled.get("message", "")[:500])
     waiting = container.get("state", {}).get("waiting", {})
-    if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-        return Problem(waiting["reason"], waiting.get("message", "")[:500])
+    reason = waiting.get("reason")
+    if reason not in (None, "ContainerCreating", "PodInitializing"):
+        # The kubelet says the one and the other in turns, and they mean the same.
+        reason = "ImagePullBackOff" if reason == "ErrImagePull" else reason
+        return Problem(reason, waiting.get("message", "")[:500])
     return None
 
 
@@ -206,6 +215,8 @@ def _death(status: Raw, terminated: Raw | None) -> Problem:
     if terminated is None:
         return Problem("Ended", "the container ended without a word")
     reason, code = terminated.get("reason") or "Ended", terminated.get("exitCode")
+    if code == KILLED:
+        return Problem(reason, "the container was killed")
     return Problem(reason, f"the container ended with exit code {code} and without a report")
 
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 
 from triveni.api.securemodel import SecureModel
-from triveni.api.status import EpochStatus, Phase
+from triveni.api.status import EpochStatus, Phase, time_of
 from triveni.controller import objects
 from triveni.controller.cluster import PODS, SECRETS, Cluster, Conflict, NotFound, Object, kind_of
 from triveni.controller.objects import ClusterIPs, Settings, names
 from triveni.controller.observed import Observed, Raw
-from triveni.identity.authority import Authority
+from triveni.identity.authority import RENEW_AFTER, Authority
 from triveni.identity.names import PARTIES, Identity
 
 AUTHORITY_ANNOTATION = "triveni.dev/authority"
@@ -65,8 +66,8 @@ def drifted(desired: Any, found: Any) -> bool:
 class Provision:
     """Makes the objects of one SecureModel. One use, over one observation."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, model: SecureModel, seen: Observed) -> None:
-        self._cluster, self._settings, self._model, self._seen = cluster, settings, model, seen
+    def __init__(self, cluster: Cluster, settings: Settings, model: SecureModel, seen: Observed, now: datetime) -> None:
+        self._cluster, self._settings, self._model, self._seen, self._now = cluster, settings, model, seen, now
         self.made = 0
 
     async def make(self, epoch: EpochStatus) -> None:
@@ -109,7 +110,8 @@ class Provision:
         marks = {AUTHORITY_ANNOTATION: fingerprint(authority), ADDRESSES_ANNOTATION: ",".join(addresses)}
         found = self._found("Secret", name)
         if found is not None:
-            if not drifted(marks, found["metadata"].get("annotations")):
+            fresh = self._now - time_of(found["metadata"]["creationTimestamp"]) < RENEW_AFTER
+            if fresh and not drifted(marks, found["metadata"].get("annotations")):
                 return
             await self._cluster.delete(SECRETS, self._model.metadata.namespace, name, found["metadata"]["uid"])
         identity = Identity.of_client(authority.namespace, authority.uid, names.CLIENT_NAME)

@@ -175,7 +175,10 @@ class Reconciler:
         except ValidationError as error:
             problems = "; ".join(map(str, problems_of(error)))
             return await self._refuse(key, raw, status, "InvalidSpec", problems, now)
-        if (reason := not_served(model)) is not None:
+        serves = status.epoch is not None and status.epoch.phase is not Phase.ENDED
+        if not serves and (reason := not_served(model)) is not None:
+            seen = await self._observe(model, status)
+            await self._perform(act(model, status, seen, now), model, status, seen, now)  # what its last epoch has left
             return await self._refuse(key, raw, status, *reason, now)
         return await self._serve(key, raw, model, status, now)
 
@@ -187,7 +190,7 @@ class Reconciler:
             await self._record(key, raw, status, self._complete(key, model, new, seen, None, now), now)
             return _Step(more=True)
         actions = act(model, new, seen, now)
-        made, refused = await self._perform(actions, model, new, seen)
+        made, refused = await self._perform(actions, model, new, seen, now)
         new = self._complete(key, model, new, seen, refused, now)
         if new.wire() != status.wire():
             await self._record(key, raw, status, new, now)
@@ -198,12 +201,12 @@ class Reconciler:
         return _Step(more=made, again=actions.again_s)
 
     async def _perform(
-        self, actions: Actions, model: SecureModel, status: Status, seen: Observed
+        self, actions: Actions, model: SecureModel, status: Status, seen: Observed, now: datetime
     ) -> tuple[bool, Problem | None]:
         """Do it; whether something was made, and what the API server said if it would not take an object."""
         made, refused = False, None
         if actions.make and status.epoch is not None:
-            provision = Provision(self._cluster, self._settings, model, seen)
+            provision = Provision(self._cluster, self._settings, model, seen, now)
             try:
                 await provision.make(status.epoch)
             except Refused as error:
@@ -221,7 +224,8 @@ class Reconciler:
         objects = [raw for found in lists for raw in found]
         number = status.epoch.number if status.epoch else 0
         departed = self.departed.of(names.uid(model), number)
-        nodes = {raw["spec"]["nodeName"] for raw in objects if raw["kind"] == "Pod" and raw["spec"].get("nodeName")}
+        pods = [*(raw for raw in objects if raw["kind"] == "Pod"), *departed]
+        nodes = {raw["spec"]["nodeName"] for raw in pods if raw["spec"].get("nodeName")}
         key = model.spec.workers.topology_key
         return observe(objects, departed, {node: await self._domain(node, key) for node in sorted(nodes)})
 

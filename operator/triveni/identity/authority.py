@@ -19,6 +19,8 @@ from triveni.identity.names import Identity, InvalidIdentity, Role
 
 CLOCK_SKEW = timedelta(minutes=5)
 VALID_FOR = timedelta(days=365)
+RENEW_AFTER = VALID_FOR * 2 / 3
+"""Of a certificate that lives on: then there is another, while the old one still holds."""
 AUTHORITY_VALID_FOR = timedelta(days=3650)
 
 

@@ -58,7 +58,6 @@ _PERMANENT = frozenset(
     {
         EndReason.COMPILE_FAILED,
         EndReason.UNPROVEN,
-        EndReason.PROGRAMS_DIFFER,
         EndReason.INVALID_CONFIG,
         EndReason.INVALID_CREDENTIALS,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from triveni.controller.cluster import NODES, SECURE_MODELS, Conflict, Kind, NotFound, Object, kind_of
@@ -26,6 +27,7 @@ class FakeCluster:
         self.objects: dict[tuple[str, str], Object] = {}
         self.events: list[Object] = []
         self.created: list[str] = []
+        self.now: Callable[[], datetime] = lambda: datetime(2026, 1, 1, tzinfo=UTC)
         self.refuse: Exception | None = None
         self.deleted: Callable[[Object], None] = lambda pod: None
         self.told_to_end: Callable[[Object], None] = lambda pod: None
@@ -131,6 +133,7 @@ class FakeCluster:
         metadata.setdefault("namespace", NAMESPACE)
         metadata.setdefault("uid", f"uid-{next(self._numbers)}")
         metadata.setdefault("generation", 1)
+        metadata.setdefault("creationTimestamp", self.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
         if raw["kind"] == "Service":
             raw["spec"].setdefault("clusterIP", f"10.96.0.{next(self._numbers)}")
         self.touch(raw)

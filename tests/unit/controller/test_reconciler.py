@@ -11,6 +11,7 @@ import pytest
 from tests.unit.controller.world import KEY, World
 from triveni.api.status import Phase
 from triveni.controller.cluster import Refused
+from triveni.controller.decide.failing import MAX_UNSERVED
 from triveni.controller.metrics import Metrics
 from triveni.controller.objects import Settings
 from triveni.controller.reconciler import Reconciler
@@ -142,7 +143,7 @@ def test_with_recovery_never_a_lost_worker_is_the_end_until_the_spec_changes() -
 def test_failing_epochs_back_off_and_the_operator_gives_up_in_the_end() -> None:
     world = World()
     pauses = []
-    for _ in range(8):
+    for _ in range(MAX_UNSERVED):
         world.reconcile()
         world.run_pods()
         world.reconcile()
@@ -153,7 +154,7 @@ def test_failing_epochs_back_off_and_the_operator_gives_up_in_the_end() -> None:
         if failures.retry_at:
             pauses.append(failures.count)
             world.wait(301)
-    assert pauses == [1, 2, 3, 4, 5, 6, 7]
+    assert pauses == list(range(1, MAX_UNSERVED))
     assert world.reason("Ready") == ("False", "GaveUp")
     assert "WorkerUnreachable" in world.status.conditions[2].message
 
@@ -176,6 +177,20 @@ def test_a_model_that_is_refused_for_good_is_not_tried_again_until_the_spec_chan
     world.reconcile()
     world.cluster.change_spec(suspend=False)
     world.reconcile()
+    assert world.status.epoch.number == 2
+
+
+def test_a_model_file_that_is_not_there_yet_is_looked_for_again() -> None:
+    world = World()
+    world.reconcile()
+    world.run_pods()
+    world.reconcile()
+    world.share(reason="SourceNotFound", permanent=True)
+    world.reconcile()
+    assert world.reason("Shared") == ("False", "SourceNotFound")
+    world.wait(2)
+    world.reconcile()
+    assert world.status.epoch is not None
     assert world.status.epoch.number == 2
 
 
@@ -225,6 +240,29 @@ def test_a_sharing_job_that_somebody_deletes_when_it_has_done_its_work_is_not_ru
     world.reconcile()
     assert world.status.failures is not None
     assert world.status.failures.unserved == 0, "it is remembered that the epoch served"
+
+
+def test_before_certificates_expire_a_new_epoch_and_a_new_client_secret_come() -> None:
+    world = serving()
+    old = world.cluster.objects["Secret", "mnist-client"]["metadata"]["uid"]
+    world.wait(244 * 86400)
+    world.reconcile()
+    assert world.status.epoch is not None
+    assert world.status.epoch.number == 2
+    assert world.status.charges[-1].ended == "CertificatesExpire"
+    assert world.status.failures is None
+    assert world.cluster.objects["Secret", "mnist-client"]["metadata"]["uid"] != old
+
+
+def test_a_spec_that_cannot_be_carried_out_ends_the_epoch_that_serves_the_one_before() -> None:
+    world = serving()
+    world.serve(4)
+    world.cluster.change_spec(protocol="SecureNN")
+    world.reconcile()
+    assert world.reason("Accepted") == ("False", "ProtocolNotBuilt")
+    assert world.status.quota is not None
+    assert world.status.quota.charged == 4
+    assert not world.cluster.of("Pod")
 
 
 def test_an_edited_policy_is_put_right() -> None:

@@ -27,6 +27,7 @@ class World:
     def __init__(self, **spec: Any) -> None:
         self.cluster = FakeCluster()
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.cluster.now = lambda: self.now
         self.cluster.put(
             {
                 "apiVersion": "triveni.dev/v1alpha1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from triveni.api.securemodel import SecureModel
@@ -9,10 +10,12 @@ from triveni.api.status import (
     EpochStatus,
     Phase,
     Status,
+    time_of,
 )
 from triveni.controller.decide.account import account
 from triveni.controller.objects import parts_of_model
 from triveni.controller.observed import Observed, Worker
+from triveni.identity.authority import RENEW_AFTER
 from triveni.worker.state import EndReason
 
 
@@ -27,6 +30,7 @@ class Ended(StrEnum):
     SPEC_CHANGED = "SpecChanged"
     QUOTA_CHANGED = "QuotaChanged"
     AUTHORITY_REPLACED = "AuthorityReplaced"
+    CERTIFICATES_EXPIRE = "CertificatesExpire"
 
     @property
     def asked_for(self) -> bool:
@@ -40,12 +44,19 @@ class Ended(StrEnum):
 
 
 _ASKED_FOR = frozenset(
-    {Ended.QUOTA_REACHED, Ended.SUSPENDED, Ended.SPEC_CHANGED, Ended.QUOTA_CHANGED, Ended.AUTHORITY_REPLACED}
+    {
+        Ended.QUOTA_REACHED,
+        Ended.SUSPENDED,
+        Ended.SPEC_CHANGED,
+        Ended.QUOTA_CHANGED,
+        Ended.AUTHORITY_REPLACED,
+        Ended.CERTIFICATES_EXPIRE,
+    }
 )
 
 
 def why_end(
-    model: SecureModel, status: Status, epoch: EpochStatus, seen: Observed, authority: str | None
+    model: SecureModel, status: Status, epoch: EpochStatus, seen: Observed, authority: str | None, now: datetime
 ) -> tuple[Ended, str] | None:
     """Why the epoch has to end, with words for people; None if it goes on."""
     workers = seen.workers_of(epoch.number)
@@ -72,6 +83,8 @@ def why_end(
         return Ended.QUOTA_CHANGED, "spec.requestQuota changed; the next epoch is granted what remains of it"
     if epoch.authority is not None and authority != epoch.authority:
         return Ended.AUTHORITY_REPLACED, "the Secret of the private authority was deleted; a new epoch gets a new one"
+    if now - time_of(epoch.started_at) > RENEW_AFTER:
+        return Ended.CERTIFICATES_EXPIRE, "its certificates come to their end; a new epoch gets new ones"
     return None
 
 

@@ -24,10 +24,11 @@ STABLE_S = 600.0
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 300.0
 
-MAX_UNSERVED = 8
-"""Epochs in a row that did not come to serve, after which the operator waits for a change of the spec."""
+MAX_UNSERVED = 50
+"""Epochs in a row that did not come to serve, after which the operator waits for a change of the spec: some four hours,
+at the longest pause."""
 
-MAX_BARREN = 20
+MAX_BARREN = 100
 """The same for epochs without an answer."""
 
 
@@ -87,7 +88,9 @@ def after_epoch(
         what = f"{unserved} epochs in a row did not come to serve" if unserved else f"{count} epochs without an answer"
         reason, message = Hold.GAVE_UP, f"{what}; the last: {reason}: {message}"
         blocked = model.metadata.generation
-    pause = 0.0 if count == 0 else min(FIRST_BACKOFF_S * 2 ** (count - 1), LONGEST_BACKOFF_S)
+    if count == 0 and unserved == 0 and blocked is None:
+        return None
+    pause = 0.0 if count == 0 else min(FIRST_BACKOFF_S * 2.0 ** min(count - 1, 20), LONGEST_BACKOFF_S)
     return FailureStatus(
         count=count,
         unserved=unserved,

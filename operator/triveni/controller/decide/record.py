@@ -52,7 +52,7 @@ def advance(model: SecureModel, status: Status, seen: Observed, authority: str |
         since = (now - time_of(epoch.ending_at)).total_seconds() if epoch.ending_at else 0.0
         over = all(_is_over(worker, since) for worker in workers)
         return _charge(model, status, epoch, seen, now) if over else status
-    if (end := why_end(model, status, epoch, seen, authority)) is not None:
+    if (end := why_end(model, status, epoch, seen, authority, now)) is not None:
         reason, message = end
         update = {"phase": Phase.ENDING, "ending_at": time_text(now), "reason": reason.value, "message": message}
         return _with_epoch(status, epoch, update)
