@@ -11,7 +11,7 @@ import random
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -95,6 +95,7 @@ def test_operators_that_are_killed_while_they_bring_up_and_tear_down_make_one_se
             left = set().union(*(whole[name] - of_epoch(name) for name in names))
             eventually(lambda: models.objects() == left, 120, "nothing of the epochs is left")
         charges = [models.status(name)["charges"] for name in names]
+        uids = seen.uids()
 
         for name in names[:4]:
             models.patch(name, suspend=False)
@@ -106,7 +107,6 @@ def test_operators_that_are_killed_while_they_bring_up_and_tear_down_make_one_se
         with mortals.live():
             models.until_gone()
             throughout(lambda: not models.objects(), 3, "nothing comes back")
-        uids = seen.uids()
 
     must_not_have_stumbled(mortals.log)
     assert mortals.killed >= 20
@@ -201,7 +201,7 @@ def test_while_the_operator_is_upgraded_not_one_request_fails(operator: Operator
     with steady_client(target, DIGITS[0]) as client:
         eventually(lambda: len(client.answers) >= 5, 60, "the client is served")
         with operator.heard_out():
-            operator.install("logLevel=debug")
+            operator.install("podAnnotations.rolled=again")
             eventually(lambda: operator.leader() in set(operator.pods()) - before, 60, "a new replica leads")
         many = len(client.answers)
         eventually(lambda: len(client.answers) >= many + 5, 60, "the client is served by the same workers")
@@ -280,16 +280,11 @@ def test_what_is_deleted_or_edited_by_hand_is_put_right_while_it_serves(models: 
     models.apply(mnist(requestQuota=9))
     models.until_ready()
     models.predict(images=DIGITS[:1])
-    theirs = lasting("mnist")
+    theirs = sorted(lasting("mnist"))
     before = {name: models.kubectl.get(name.lower()) for name in theirs}
 
-    models.kubectl("delete", *(name.lower() for name in theirs))
-    eventually(lambda: models.objects() >= theirs, 60, "all of it is back")
-    for name in theirs:
-        assert models.kubectl.get(name.lower())["metadata"]["uid"] != before[name]["metadata"]["uid"], name
-    connection = base64.b64decode(models.kubectl.get("secret", "mnist-client")["data"]["connection.json"])
-    addresses = [models.kubectl.get("service", f"mnist-worker-{party}")["spec"]["clusterIP"] for party in range(3)]
-    assert json.loads(connection)["workers"] == [f"https://{address}:8443" for address in addresses]
+    models.kubectl("delete", *map(str.lower, theirs))
+    eventually(lambda: all_anew(models, before), 60, "all of it is back, and says the same")
 
     open_to_all: dict[str, Any] = {"spec": {"ingress": [{}], "egress": [{}]}}
     models.kubectl("patch", "networkpolicy", "mnist-workers", "--type=merge", f"--patch={json.dumps(open_to_all)}")
@@ -299,6 +294,16 @@ def test_what_is_deleted_or_edited_by_hand_is_put_right_while_it_serves(models: 
     models.predict(images=DIGITS[:2])
     assert models.condition("Ready")["status"] == "True"
     eventually(lambda: models.status()["served"] == 3, 30, "every request is counted")
+
+
+def all_anew(models: Models, before: Mapping[str, Any]) -> bool:
+    """Whether there are other objects in the place of these, and clients are told where the new Services are."""
+    now = {name: models.kubectl.get(name.lower()) for name in before}
+    old = [name for name, found in now.items() if found["metadata"]["uid"] == before[name]["metadata"]["uid"]]
+    connection = json.loads(base64.b64decode(now["Secret/mnist-client"]["data"]["connection.json"]))
+    addresses = [now[f"Service/mnist-worker-{party}"]["spec"]["clusterIP"] for party in range(3)]
+    assert (old, connection["workers"]) == ([], [f"https://{address}:8443" for address in addresses])
+    return True
 
 
 @pytest.fixture

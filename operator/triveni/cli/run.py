@@ -21,7 +21,7 @@ from triveni.cli.exit_codes import FAILED, INTERRUPTED, OK
 from triveni.cli.images import Image, read_images
 from triveni.cli.view import CLIENT, KERAS, RunView
 from triveni.local.directory import FileExists
-from triveni.local.foreground import Interrupted, run_in_foreground
+from triveni.local.foreground import Interrupted, keep_signals, run_in_foreground
 from triveni.local.ports import NoFreePorts, PortInUse
 from triveni.local.runner import Companion, Plan, RunFailed
 
@@ -58,6 +58,7 @@ def run(options: Options, console: Console) -> int:
     images = read_images(files) if files else []
     companions = _companions(files, until_quota=until_quota, ends_run=not options.keep_serving)
     plan = Plan(manifest, options.connection, options.port, companions, options.verbose, cache_directory())
+    keep_signals()
     _greet(console, manifest, images)
     view = RunView(console, images, compare=bool(files))
     try:

@@ -27,6 +27,14 @@ class Interrupted(Exception):
         return f"interrupted by {self.signal.name}; everything is stopped and removed"
 
 
+def keep_signals() -> None:
+    """Keep signals that come from now on until `run_in_foreground` takes them.
+
+    Python's own answer to Ctrl-C is an exception wherever it happens to be, and in a destructor, say, that is lost.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
 def run_in_foreground(plan: Plan, tell: Tell) -> Summary:
     """Run to the end.
 
@@ -37,6 +45,7 @@ def run_in_foreground(plan: Plan, tell: Tell) -> Summary:
     received = _Signals()
     # Not the event loop's own handlers: those are gone before the loop is.
     before = {number: signal.signal(number, received.on_signal) for number in SIGNALS}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     try:
         return asyncio.run(_run(plan, tell, received))
     except asyncio.CancelledError:

@@ -136,3 +136,22 @@ def test_the_connection_file_can_be_used_while_it_is_there(
         process.communicate(timeout=20)
     assert connection.name == "mnist"
     assert json.dumps(connection.workers).count("https://127.0.0.1:") == 3
+
+
+def test_a_signal_that_comes_before_the_run_is_kept_for_it(make_plan: MakePlan, tmp_path: Path) -> None:
+    """Python's own answer would be an exception wherever it happens to be; in a destructor that is lost."""
+    import pickle
+
+    plan = tmp_path / "plan.pickle"
+    plan.write_bytes(pickle.dumps(make_plan(None, served([1, 1, 1], ["wait"] * 3))))
+    early = """
+import os, signal
+from triveni.local.foreground import keep_signals
+keep_signals()
+os.kill(os.getpid(), signal.SIGINT)
+print("kept", flush=True)
+"""
+    command = [sys.executable, "-c", early + SCRIPT, str(plan)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130
+    assert done.stdout.splitlines() == ["kept", "interrupted by SIGINT; everything is stopped and removed"]
