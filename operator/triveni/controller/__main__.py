@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from kubernetes.aio.config import ConfigException
 
@@ -47,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def _run(arguments: argparse.Namespace) -> None:
     this = asyncio.current_task()
     assert this is not None
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(report)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
+        loop.add_signal_handler(number, this.cancel)
     log.info("the operator starts", version=triveni.__version__)
     metrics = Metrics()
     settings = Settings(
@@ -74,6 +77,16 @@ async def _run(arguments: argparse.Namespace) -> None:
             port=arguments.health_port,
         ):
             await election.run(lambda: operate(cluster, reconciler, arguments.namespace))
+
+
+def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong in the event loop where nobody waits for it.
+
+    But for this: kopf leaves it to the loop's end to close its watches. That closes what is nested in a watch at the
+    same time as the watch, and either may find the other half closed. Nothing is lost by then.
+    """
+    if "asyncgen" not in context:
+        loop.default_exception_handler(context)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
