@@ -10,7 +10,7 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.cluster.places import PROJECT
-from tests.e2e.tools import Helm, Kubectl, ToolFailed
+from tests.e2e.tools import Helm, Kubectl, ToolFailed, written
 from tests.e2e.waiting import eventually
 
 NAMESPACE = "triveni"
@@ -82,8 +82,7 @@ class Operator:
             if pod in self.pods():
                 return
             process.wait(30)
-            heard.seek(0)
-            self._of_the_dead += heard.read().splitlines()
+            self._of_the_dead += written(heard).splitlines()
 
     def pods(self) -> list[str]:
         """The names of its pods that are not ending."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
-from tests.e2e.tools import Kubectl
+from tests.e2e.tools import Kubectl, written
 
 _COLUMNS = "--output=custom-columns=KIND:.kind,NAME:.metadata.name,UID:.metadata.uid"
 
@@ -23,8 +23,7 @@ class Sightings:
         """By `Kind/name`, the uid of every object that had this name."""
         uids: dict[str, set[str]] = defaultdict(set)
         for file in self._seen:
-            file.seek(0)
-            for line in file.read().splitlines():
+            for line in written(file).splitlines():
                 kind, name, uid = line.split()
                 uids[f"{kind}/{name}"].add(uid)
         return uids

@@ -1,64 +1,80 @@
-"""A client that asks for one prediction after the other while something else happens."""
+"""A client that asks for one prediction after the other while something else happens: a process of its own.
+
+Run as a program, it asks until its input ends, and writes each answer as it comes.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import threading
+import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tests.e2e.cluster.places import PROJECT
+from tests.e2e.tools import Kubectl, written
 from triveni.cli.images import read_images
 from triveni.client import AsyncClient
 from triveni.client.cluster import Target, reach
 
+STOP_S = 90
+"""Seconds until it has ended, at most: it waits for the answer that it has asked for."""
+
 
 class SteadyClient:
-    """Asks for the prediction of one image until it is stopped."""
+    """What it has got so far."""
 
-    def __init__(self, target: Target, image: Path) -> None:
-        self._target, self._image = target, image
-        self._answers: list[NDArray[np.float64]] = []
-        self._stopped = threading.Event()
-        self._failure: BaseException | None = None
+    def __init__(self, process: subprocess.Popen[bytes], said: IO[str], complaint: IO[str]) -> None:
+        self._process, self._said, self._complaint = process, said, complaint
 
     @property
-    def answers(self) -> list[NDArray[np.float64]]:
-        """All answers until now, in order; the failure, if a request has failed."""
-        if self._failure is not None:
-            raise self._failure
-        return list(self._answers)
-
-    def ask(self) -> None:
-        """Ask until it is stopped, or until a request fails."""
-        try:
-            asyncio.run(self._ask())
-        except BaseException as error:  # noqa: BLE001 (told to the thread that looks at the answers)
-            self._failure = error
+    def answers(self) -> list[list[float]]:
+        """All answers until now, in order. AssertionError with its words if a request has failed."""
+        if self._process.poll():
+            raise AssertionError(f"a request failed: {written(self._complaint)}")
+        *lines, _unfinished = written(self._said).split("\n")
+        return [json.loads(line) for line in lines]
 
     def stop(self) -> None:
-        """Ask no more."""
-        self._stopped.set()
-
-    async def _ask(self) -> None:
-        async with reach(self._target) as connection, AsyncClient(connection) as client:
-            (row,) = read_images([self._image], (await client.describe()).input_shape)
-            while not self._stopped.is_set():
-                self._answers.append((await client.predict(row.values)).ravel())
+        """Have it ask no more."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(STOP_S)
 
 
 @contextmanager
-def steady_client(target: Target, image: Path) -> Iterator[SteadyClient]:
-    """A client that asks beside the block. None of its requests may fail."""
-    client = SteadyClient(target, image)
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(client.ask)
+def steady_client(kubectl: Kubectl, name: str, image: Path) -> Iterator[SteadyClient]:
+    """A client of a SecureModel, from outside the cluster, that asks beside the block until it is told to stop."""
+    arguments = [name, kubectl.namespace, str(kubectl.kubeconfig), str(image)]
+    command = [sys.executable, "-m", "tests.e2e.steady_client", *arguments]
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        tempfile.TemporaryFile("w+") as complaint,
+        subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=said, stderr=complaint) as process,
+    ):
+        client = SteadyClient(process, said, complaint)
         try:
             yield client
         finally:
-            client.stop()
-    assert client.answers
+            process.kill()
+
+
+async def ask(target: Target, image: Path) -> None:
+    """Ask until there is no more input."""
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, stopped.set)
+    async with reach(target) as connection, AsyncClient(connection) as client:
+        (row,) = read_images([image], (await client.describe()).input_shape)
+        while not stopped.is_set():
+            answer = (await client.predict(row.values)).ravel().tolist()
+            sys.stdout.write(f"{json.dumps(answer)}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    name, namespace, kubeconfig, image = sys.argv[1:]
+    asyncio.run(ask(Target(name, namespace=namespace, kubeconfig=Path(kubeconfig)), Path(image)))

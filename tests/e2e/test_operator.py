@@ -27,7 +27,6 @@ from tests.e2e.sightings import sightings
 from tests.e2e.steady_client import steady_client
 from tests.e2e.tools import Kubectl
 from tests.e2e.waiting import eventually, throughout
-from triveni.client.cluster import Target
 
 log = logging.getLogger(__name__)
 
@@ -196,16 +195,16 @@ def test_without_an_operator_clients_are_served_and_a_deleted_securemodel_leaves
 def test_while_the_operator_is_upgraded_not_one_request_fails(operator: Operator, models: Models) -> None:
     models.apply(mnist(requestQuota=100_000))
     models.until_ready()
-    target = Target("mnist", namespace=models.kubectl.namespace, kubeconfig=models.kubectl.kubeconfig)
     before = set(operator.pods())
-    with steady_client(target, DIGITS[0]) as client:
+    with steady_client(models.kubectl, "mnist", DIGITS[0]) as client:
         eventually(lambda: len(client.answers) >= 5, 60, "the client is served")
         with operator.heard_out():
             operator.install("podAnnotations.rolled=again")
             eventually(lambda: operator.leader() in set(operator.pods()) - before, 60, "a new replica leads")
         many = len(client.answers)
-        eventually(lambda: len(client.answers) >= many + 5, 60, "the client is served by the same workers")
-    answers = client.answers
+        eventually(lambda: len(client.answers) >= many + 5, 60, "the client is served on")
+        client.stop()
+        answers = client.answers
     assert np.abs(np.array(answers) - plain_answers(DIGITS[:1])).max() < 1e-3
     assert models.status()["epoch"]["number"] == 1
     eventually(lambda: models.status()["served"] == len(answers), 30, "every request is counted, once")
