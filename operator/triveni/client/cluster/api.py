@@ -68,7 +68,7 @@ class Api:
         """A connection to a port of a pod.
 
         Raises:
-            PodGone: there is none, for now.
+            PodGone: there is none at this moment.
             ApiUnreachable, NotAuthenticated, NotAllowed: there will be none.
         """
         needed = "get and create pods/portforward"
