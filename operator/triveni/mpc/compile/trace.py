@@ -14,8 +14,9 @@ import tensorflow as tf
 
 from triveni.mpc.affine import line_through
 from triveni.mpc.architecture import Architecture
-from triveni.mpc.compile.tfe import Private, TracedABY3, traced_protocol
-from triveni.mpc.lowering import Convolution, Linear, Network, Rearrange, Rectify, Step, SumPooling, lower
+from triveni.mpc.compile.build import build
+from triveni.mpc.compile.tfe import traced_protocol
+from triveni.mpc.lowering import Network, lower
 from triveni.mpc.program import Draw, Dtype, Input, Node, Program
 
 ROWS = (2, 3)
@@ -88,59 +89,6 @@ def _generalise(first: _RawProgram, second: _RawProgram) -> tuple[tuple[Node, No
     return tuple((nodes[one], nodes[two]) for one, two in first.outputs)
 
 
-def _build(protocol: TracedABY3, network: Network, rows: int) -> list[list[tf.Tensor]]:
-    """The graph of a network; returns the two answer tensors of each server."""
-    weights = {name: protocol.secret(name, shape) for name, shape in network.weights.items()}
-    value = protocol.secret("x", (rows, *network.input_shape))
-    for step in network.steps:
-        value = _step(protocol, step, value, weights, rows)
-    return protocol.rerandomised(value)
-
-
-def _step(protocol: TracedABY3, step: Step, x: Private, weights: dict[str, Private], rows: int) -> Private:
-    match step:
-        case Rectify():
-            return protocol.relu(x)
-        case Rearrange():
-            return protocol.on_shares(x, lambda t: tf.reshape(t, [rows, *step.shape]))
-        case SumPooling():
-            return protocol.on_shares(x, lambda t: _sum_windows(t, step))
-        case Linear():
-            return _affine_map(protocol, step, x, weights)
-        case Convolution():
-            height, width = step.kernel_shape[:2]
-            padded = (
-                protocol.on_shares(x, lambda t: tf.pad(t, [(0, 0), *step.pads, (0, 0)]))
-                if any(map(any, step.pads))
-                else x
-            )
-            columns = protocol.on_shares(padded, lambda t: _patches(t, (height, width), step.strides))
-            _, out_height, out_width, size = columns.shape.as_list()
-            flat = protocol.on_shares(columns, lambda t: tf.reshape(t, [-1, size]))
-            y = _affine_map(protocol, step, flat, weights)
-            image = [rows, out_height, out_width, step.kernel_shape[-1]]
-            return protocol.on_shares(y, lambda t: tf.reshape(t, image))
-
-
-def _affine_map(protocol: TracedABY3, step: Linear | Convolution, x: Private, weights: dict[str, Private]) -> Private:
-    """Product with the kernel (TF Encrypted: re-shared and truncated) plus bias."""
-    size = x.shape.as_list()[-1]
-    kernel = protocol.on_shares(weights[f"{step.name}/kernel"], lambda t: tf.reshape(t, [size, step.kernel_shape[-1]]))
-    y = protocol.matmul(x, kernel)
-    return protocol.add(y, weights[f"{step.name}/bias"]) if step.use_bias else y
-
-
-def _patches(images: tf.Tensor, window: tuple[int, int], strides: tuple[int, int]) -> tf.Tensor:
-    return tf.image.extract_patches(images, [1, *window, 1], [1, *strides, 1], [1, 1, 1, 1], "VALID")
-
-
-def _sum_windows(images: tf.Tensor, step: SumPooling) -> tf.Tensor:
-    columns = _patches(images, step.window, step.strides)
-    rows, height, width, _ = columns.shape.as_list()
-    size = step.window[0] * step.window[1]
-    return tf.reduce_sum(tf.reshape(columns, [rows, height, width, size, images.shape[-1]]), axis=3)
-
-
 # Reading the graph ----------------------------------------------------------------------------------------------------
 
 _BINARY = {
@@ -161,7 +109,7 @@ _FULL_RANGE = {tf.int64: (-(2**63), 2**63 - 1), tf.int8: (-(2**7), 2**7 - 1), tf
 def _read(network: Network, rows: int) -> _RawProgram:
     with tf.Graph().as_default():
         protocol, recorder = traced_protocol()
-        outputs = _build(protocol, network, rows)
+        outputs = build(protocol, network, rows)
         return _Reader(recorder.draws).read(outputs)
 
 
