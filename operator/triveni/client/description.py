@@ -8,6 +8,7 @@ from typing import Any
 
 from triveni.client.connection import Connection
 from triveni.client.errors import WorkersDisagree, WrongAnswer
+from triveni.mpc.answer import CLIENTS_LAYERS
 from triveni.mpc.fixedpoint import FRACTIONAL_BITS
 
 
@@ -20,6 +21,7 @@ class Description:
         protocol, program_digest: what the workers execute.
         input_shape, output_shape: of one row.
         max_rows: the most rows of one request.
+        last_layer: the layer that the client computes on what is revealed (`mpc.answer`), or none.
     """
 
     epoch: int
@@ -28,6 +30,7 @@ class Description:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     max_rows: int
+    last_layer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def read(party: int, document: Any, connection: Connection) -> Description | Not
         input_shape=_row_shape(party, document, "inputs"),
         output_shape=_row_shape(party, document, "outputs"),
         max_rows=_whole(party, parameters, "max_rows"),
+        last_layer=_last_layer(parameters),
     )
 
 
@@ -75,11 +79,18 @@ def agreed(descriptions: Sequence[Description]) -> Description | None:
     """
     if len({d.epoch for d in descriptions}) > 1:
         return None
-    for field in ("protocol", "program_digest", "input_shape", "output_shape", "max_rows"):
+    for field in ("protocol", "program_digest", "input_shape", "output_shape", "max_rows", "last_layer"):
         values = tuple(str(getattr(d, field)) for d in descriptions)
         if len(set(values)) > 1:
             raise WorkersDisagree(field, values)
     return descriptions[0]
+
+
+def _last_layer(parameters: dict[str, Any]) -> str | None:
+    match parameters.get("architecture"):
+        case {"layers": [*_, {"kind": str(kind)}]} if kind in CLIENTS_LAYERS:
+            return kind
+    return None
 
 
 def _whole(party: int, parameters: dict[str, Any], key: str) -> int:

@@ -24,6 +24,7 @@ from triveni.client.errors import DeadlineExceeded, ModelChanged, WorkersUnreach
 from triveni.client.request import Request, new_request
 from triveni.client.together import together
 from triveni.client.transport import CONNECTIONS
+from triveni.mpc.answer import finished
 from triveni.mpc.fixedpoint import decode
 
 DEADLINE_S = 60.0
@@ -73,7 +74,7 @@ class AsyncClient:
         return (await self._find(Deadline(self._deadline if deadline is None else deadline))).description
 
     async def predict(self, x: ArrayLike, *, deadline: float | None = None) -> NDArray[np.float64]:
-        """The model's answers (logits) for `x`, float64.
+        """The model's answers for `x`, float64. A softmax, sigmoid or tanh at its very end is computed here.
 
         Args:
             x: real numbers of shape (rows, *input_shape), or input_shape for one row; at most 2^10 in magnitude.
@@ -101,7 +102,7 @@ class AsyncClient:
             answers = await self._answer(chunks[0], description, until)
         else:
             answers = np.concatenate(await together(self._answer(chunk, description, until) for chunk in chunks))
-        values = decode(answers)
+        values = finished(decode(answers), description.last_layer)
         return values[0] if single else values
 
     async def _answer(self, words: NDArray[np.int64], asked: Description, until: Deadline) -> NDArray[np.int64]:
@@ -158,6 +159,6 @@ def _chunks(words: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
 
 def _require_same_model(asked: Description, now: Description, rows: int) -> None:
     """A new epoch may serve another model, for which the input was not checked."""
-    before, after = ((d.input_shape, d.output_shape) for d in (asked, now))
+    before, after = ((d.input_shape, d.output_shape, d.last_layer) for d in (asked, now))
     if before != after or rows > now.max_rows:
         raise ModelChanged(asked.epoch, now.epoch)

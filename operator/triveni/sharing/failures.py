@@ -126,15 +126,22 @@ class DigestMismatch(SharingFailure):
 
 @dataclass(eq=False)
 class UnsupportedLayer(SharingFailure):
-    """A layer, or an option of it, that cannot be computed on shares here."""
+    """A layer, or an option of it, that cannot be computed on shares here; and the `others` of the same model."""
 
     reason: ClassVar[str] = "UnsupportedLayer"
     layer: str
     problem: str
     way_out: str = ""
+    others: tuple[UnsupportedLayer, ...] = ()
+
+    SHOWN: ClassVar[int] = 5
 
     def __str__(self) -> str:
-        return f"layer '{self.layer}': {self.problem}" + (f"; {self.way_out}" if self.way_out else "")
+        sentences = [f"layer '{self.layer}': {self.problem}" + (f"; {self.way_out}" if self.way_out else "")]
+        sentences += map(str, self.others[: self.SHOWN])
+        if len(self.others) > self.SHOWN:
+            sentences.append(f"{len(self.others) - self.SHOWN} more layers")
+        return ". Also ".join(sentences)
 
 
 @dataclass(eq=False)

@@ -27,7 +27,7 @@ _KNOWN_FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5
 
 
 def read_weights(data: bytes, architecture: Architecture, groups: Mapping[str, str], source: str) -> LayerWeights:
-    """The weights of each layer that has any, in Keras's order (kernel, bias).
+    """The weights of each layer that has any, in Keras's order (kernel, bias; of a BatchNormalization four).
 
     Args:
         data: the bytes of model.weights.h5.
@@ -69,7 +69,7 @@ def _layer(
 ) -> tuple[NDArray[np.floating[Any]], ...]:
     variables = _descend(file, f"{group_path}/vars", layer, source)
     label = variables.attrs.get("name")
-    if label is not None and label != layer:
+    if label is not None and label != layer.rpartition("/")[2]:
         raise ShapeMismatch(layer, f"the group {group_path}", f"labelled {label!r:.60}", repr(layer))
     if len(variables) != len(shapes):
         raise ShapeMismatch(

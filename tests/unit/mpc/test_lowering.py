@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.mpc.steps_in_floats import by_steps
 from triveni.mpc.architecture import (
     Architecture,
     AveragePooling2D,
@@ -18,12 +19,11 @@ from triveni.mpc.architecture import (
     Dense,
     Flatten,
     GlobalAveragePooling2D,
-    InvalidArchitecture,
     Layer,
     Relu,
 )
-from triveni.mpc.lowering import Convolution, Floats, Linear, Network, Rearrange, Rectify, SumPooling, lower
-from triveni.mpc.ops import patches
+from triveni.mpc.lowering import Network, lower
+from triveni.mpc.lowering.steps import Convolution, Floats, SumAxis
 
 
 def by_layers(architecture: Architecture, weights: dict[str, list[Floats]], x: Floats) -> Floats:
@@ -53,27 +53,6 @@ def _windows(
     rows = range(0, x.shape[1] - size[0] + 1, strides[0])
     columns = range(0, x.shape[2] - size[1] + 1, strides[1])
     return np.stack([np.stack([function(x[:, i : i + size[0], j : j + size[1]]) for j in columns], 1) for i in rows], 1)
-
-
-def by_steps(network: Network, weights: dict[str, Floats], x: Floats) -> Floats:
-    for step in network.steps:
-        match step:
-            case Rectify():
-                x = np.maximum(x, 0)
-            case Rearrange():
-                x = x.reshape(len(x), *step.shape)
-            case SumPooling():
-                x = patches(x, step.window, step.strides).reshape(*_grid(x, step), -1, x.shape[-1]).sum(3)
-            case Linear() | Convolution():
-                if isinstance(step, Convolution):
-                    x = patches(np.pad(x, [(0, 0), *step.pads, (0, 0)]), step.kernel_shape[:2], step.strides)
-                kernel = weights[f"{step.name}/kernel"]
-                x = x @ kernel.reshape(-1, kernel.shape[-1]) + weights[f"{step.name}/bias"]
-    return x
-
-
-def _grid(x: Floats, step: SumPooling) -> tuple[int, ...]:
-    return patches(x, step.window, step.strides).shape[:3]
 
 
 def check(architecture: Architecture, seed: int = 0) -> Network:
@@ -133,12 +112,12 @@ def test_pooling_behind_a_convolution_is_folded_into_one_strided_convolution() -
 )
 def test_pooling_elsewhere_is_a_sum_whose_division_goes_into_a_linear_step(layers: tuple[Layer, ...]) -> None:
     network = check(Architecture((8, 8, 1), layers))
-    assert any(isinstance(step, SumPooling) for step in network.steps)
+    assert any(isinstance(step, SumAxis) for step in network.steps)
 
 
-def test_pooling_with_no_linear_layer_to_carry_its_division_is_refused_by_name() -> None:
-    with pytest.raises(InvalidArchitecture, match="'p': average pooling needs a Conv2D or Dense"):
-        lower(Architecture((8, 8, 1), (AveragePooling2D("p", (2, 2), (2, 2)), Relu("r"))))
+def test_pooling_with_no_linear_layer_to_carry_its_division_is_a_product_with_a_constant() -> None:
+    network = check(Architecture((8, 8, 1), (AveragePooling2D("p", (2, 2), (2, 2)), Relu("r"))))
+    assert dict(network.weights) == {"p/kernel": (1, 1)}
 
 
 def test_a_layer_without_bias_has_no_bias_weight() -> None:

@@ -6,12 +6,14 @@ What a step costs is the protocol's; which values are multiplied, added and rect
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Protocol as Interface
 
 import tensorflow as tf
 
 from triveni.mpc.compile.tfe import Private
-from triveni.mpc.lowering import Convolution, Linear, Network, Rearrange, Rectify, Step, SumPooling
+from triveni.mpc.lowering import Network, steps
+from triveni.mpc.lowering.steps import Affine, Step
 
 
 class Protocol(Interface):
@@ -39,51 +41,103 @@ class Protocol(Interface):
 def build(protocol: Protocol, network: Network, rows: int) -> list[list[tf.Tensor]]:
     """The graph of a network for `rows` rows; the answer tensors of each server."""
     weights = {name: protocol.secret(name, shape) for name, shape in network.weights.items()}
-    value = protocol.secret("x", (rows, *network.input_shape))
+    values = [protocol.secret("x", (rows, *network.input_shape))]
     for step in network.steps:
-        value = _step(protocol, step, value, weights, rows)
-    return protocol.rerandomised(value)
+        values.append(_step(protocol, step, [values[i] for i in step.inputs], weights))
+    return protocol.rerandomised(values[-1])
 
 
-def _step(protocol: Protocol, step: Step, x: Private, weights: dict[str, Private], rows: int) -> Private:
+def _step(protocol: Protocol, step: Step, values: list[Private], weights: dict[str, Private]) -> Private:
+    x = values[0]
     match step:
-        case Rectify():
+        case steps.Linear():
+            return _product(protocol, step, x, weights)
+        case steps.Convolution():
+            if any(map(any, step.pads)):
+                x = protocol.on_shares(x, lambda t: _padded(t, (*step.pads, (0, 0))))
+            window = step.kernel_shape[:2]
+            columns = protocol.on_shares(x, lambda t: _patches(t, window, step.strides, step.dilation))
+            return _product(protocol, step, columns, weights)
+        case steps.AddConstant():
+            return protocol.add(x, weights[f"{step.name}/constant"])
+        case steps.Sum():
+            return reduce(protocol.add, map(_times(protocol), values, step.coefficients))
+        case steps.Join():
+            return _join(protocol, values, step.axis + 1)
+        case steps.Rectify():
             return protocol.relu(x)
-        case Rearrange():
-            return protocol.on_shares(x, lambda t: tf.reshape(t, [rows, *step.shape]))
-        case SumPooling():
-            return protocol.on_shares(x, lambda t: _sum_windows(t, step))
-        case Linear():
-            return _affine_map(protocol, step, x, weights)
-        case Convolution():
-            height, width = step.kernel_shape[:2]
-            padded = (
-                protocol.on_shares(x, lambda t: tf.pad(t, [(0, 0), *step.pads, (0, 0)]))
-                if any(map(any, step.pads))
-                else x
-            )
-            columns = protocol.on_shares(padded, lambda t: _patches(t, (height, width), step.strides))
-            _, out_height, out_width, size = columns.shape.as_list()
-            flat = protocol.on_shares(columns, lambda t: tf.reshape(t, [-1, size]))
-            y = _affine_map(protocol, step, flat, weights)
-            image = [rows, out_height, out_width, step.kernel_shape[-1]]
-            return protocol.on_shares(y, lambda t: tf.reshape(t, image))
+    return protocol.on_shares(x, lambda t: _moved(step, t))
 
 
-def _affine_map(protocol: Protocol, step: Linear | Convolution, x: Private, weights: dict[str, Private]) -> Private:
-    """Product with the kernel (TF Encrypted: re-shared and truncated) plus bias."""
-    size = x.shape.as_list()[-1]
-    kernel = protocol.on_shares(weights[f"{step.name}/kernel"], lambda t: tf.reshape(t, [size, step.kernel_shape[-1]]))
-    y = protocol.matmul(x, kernel)
-    return protocol.add(y, weights[f"{step.name}/bias"]) if step.use_bias else y
+def _product(protocol: Protocol, step: Affine, x: Private, weights: dict[str, Private]) -> Private:
+    """Over the last axis: product with the kernel (TF Encrypted: re-shared and truncated) plus bias."""
+    *places, size = x.shape.as_list()
+    units = step.kernel_shape[-1]
+    flat = protocol.on_shares(x, lambda t: tf.reshape(t, [-1, size]))
+    kernel = protocol.on_shares(weights[f"{step.name}/kernel"], lambda t: tf.reshape(t, [size, units]))
+    y = protocol.matmul(flat, kernel)
+    if step.bias is not None:
+        y = protocol.add(y, weights[f"{step.name}/bias"])
+    return protocol.on_shares(y, lambda t: tf.reshape(t, [*places, units]))
 
 
-def _patches(images: tf.Tensor, window: tuple[int, int], strides: tuple[int, int]) -> tf.Tensor:
-    return tf.image.extract_patches(images, [1, *window, 1], [1, *strides, 1], [1, 1, 1, 1], "VALID")
+def _times(protocol: Protocol) -> Callable[[Private, int], Private]:
+    """The product with a public whole number, which needs no truncation."""
+
+    def times(x: Private, number: int) -> Private:
+        return x if number == 1 else protocol.on_shares(x, lambda t: t * tf.constant(number, t.dtype))
+
+    return times
 
 
-def _sum_windows(images: tf.Tensor, step: SumPooling) -> tf.Tensor:
-    columns = _patches(images, step.window, step.strides)
-    rows, height, width, _ = columns.shape.as_list()
-    size = step.window[0] * step.window[1]
-    return tf.reduce_sum(tf.reshape(columns, [rows, height, width, size, images.shape[-1]]), axis=3)
+def _join(protocol: Protocol, values: list[Private], axis: int) -> Private:
+    """The sum of the values, each with zeros in the place of the others."""
+    sizes = [value.shape.as_list()[axis] for value in values]
+
+    def placed(number: int) -> Private:
+        around = (sum(sizes[:number]), sum(sizes[number + 1 :]))
+        rank = len(values[number].shape)
+        pads = [around if other == axis else (0, 0) for other in range(rank)]
+        return protocol.on_shares(values[number], lambda t: tf.pad(t, pads))
+
+    return reduce(protocol.add, map(placed, range(len(values))))
+
+
+def _moved(step: Step, t: tf.Tensor) -> tf.Tensor:
+    """What every server does with its own share of a value, shape (rows, ...)."""
+    rows = t.shape[0]
+    match step:
+        case steps.Rearrange():
+            return tf.reshape(t, [rows, *step.shape])
+        case steps.Transpose():
+            return tf.transpose(t, [0, *(axis + 1 for axis in step.order)])
+        case steps.Pad():
+            return _padded(t, step.pads)
+        case steps.Slice():
+            return tf.strided_slice(t, [0, *step.start], [rows, *step.stop], [1] * len(t.shape))
+        case steps.Repeat():
+            axis = step.axis + 1
+            shape = [size * step.times if other == axis else size for other, size in enumerate(t.shape)]
+            return tf.reshape(tf.stack([t] * step.times, axis + 1), shape)
+        case steps.Windows():
+            columns = _patches(t, step.window, step.strides, (1, 1))
+            return tf.reshape(columns, [*columns.shape[:3], -1, t.shape[-1]])
+        case steps.SumAxis():
+            return tf.reduce_sum(t, axis=step.axis + 1)
+    raise AssertionError(step)
+
+
+def _padded(t: tf.Tensor, pads: Sequence[tuple[int, int]]) -> tf.Tensor:
+    return tf.pad(t, [(0, 0), *pads])
+
+
+def _patches(images: tf.Tensor, window: Sequence[int], strides: Sequence[int], dilation: tuple[int, int]) -> tf.Tensor:
+    """The im2col of a convolution: (rows, h, w, c) to (rows, oh, ow, kh*kw*c)."""
+    reach = [(size - 1) * rate + 1 for size, rate in zip(window, dilation, strict=True)]
+    columns = tf.image.extract_patches(images, [1, *reach, 1], [1, *strides, 1], [1, 1, 1, 1], "VALID")
+    if dilation == (1, 1):
+        return columns
+    rows, height, width, _ = columns.shape
+    apart = tf.reshape(columns, [rows, height, width, *reach, images.shape[-1]])
+    kept = tf.strided_slice(apart, [0] * 6, apart.shape, [1, 1, 1, *dilation, 1])
+    return tf.reshape(kept, [rows, height, width, -1])

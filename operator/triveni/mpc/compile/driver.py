@@ -35,8 +35,9 @@ class CompileError(Exception):
 def _compiler() -> str:
     """Names everything but the architecture that a program's bytes depend on."""
     mpc = Path(__file__).parents[1]
-    sources = [mpc / f"{name}.py" for name in ("affine", "fixedpoint", "lowering", "ops", "passes", "program")]
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in [*sources, *sorted((mpc / "compile").glob("*.py"))]))
+    sources = [mpc / f"{name}.py" for name in ("affine", "fixedpoint", "ops", "passes", "program")]
+    rooms = [file for room in ("lowering", "compile") for file in sorted((mpc / room).glob("*.py"))]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in [*sources, *rooms]))
     versions = {name: _version(name) for name in ("tensorflow", "tf-encrypted")}
     parts = [f"{name} {version}" for name, version in versions.items()]
     return ", ".join([f"triveni {triveni.__version__} ({digest.hexdigest()[:12]})", *parts])
