@@ -29,6 +29,7 @@ from tests.unit.sharing.keras_files import (
     small_layers,
 )
 from triveni.mpc.architecture import (
+    Add,
     Architecture,
     AveragePooling2D,
     Conv2D,
@@ -37,6 +38,7 @@ from triveni.mpc.architecture import (
     GlobalAveragePooling2D,
     Relu,
     Reshape,
+    Softmax,
 )
 from triveni.sharing.failures import (
     DigestMismatch,
@@ -127,7 +129,7 @@ def test_every_other_layer_that_is_served_is_read() -> None:
             layer("ReLU", "positive", max_value=None, negative_slope=0.0, threshold=0.0),
         )
     )
-    assert layers.architecture.layers == (
+    expected = (
         Reshape("image", (4, 4, 1)),
         Conv2D("conv", 2, (3, 3), strides=(2, 1), padding="same"),
         Relu("rectified"),
@@ -136,6 +138,7 @@ def test_every_other_layer_that_is_served_is_read() -> None:
         Dense("logits", 3, use_bias=False),
         Relu("positive"),
     )
+    assert layers.architecture == Architecture((16,), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, ">f4"])
@@ -170,21 +173,21 @@ def refused(*layers: dict[str, Any]) -> UnsupportedLayer:
 @pytest.mark.parametrize(
     ("entry", "text"),
     [
-        (layer("MaxPooling2D", "it", pool_size=[2, 2]), "MaxPooling2D is not served; use AveragePooling2D"),
-        (layer("BatchNormalization", "it"), "fold it into the weights"),
+        (layer("Multiply", "it"), "Multiply is not served; secrets are multiplied by weights only"),
+        (layer("BatchNormalization", "it", axis=1, epsilon=1e-3, center=True, scale=True), "use axis=-1"),
         (layer("Lambda", "it", function="evil"), "no code of a model is ever run"),
-        (layer("Softmax", "it"), "export the model with logits"),
-        (layer("LSTM", "it"), "LSTM is not served; served are InputLayer, Dense, Conv2D"),
-        (layer("Activation", "it", activation="softmax"), "export the model with logits"),
-        (layer("Activation", "it", activation="tanh"), "activation 'tanh' is not served; use relu or none"),
-        (conv2d("it", 2, activation="sigmoid"), "export the model with logits"),
+        (layer("Softmax", "it", axis=1), "axis=1 is not served; use axis=-1"),
+        (layer("Whatever", "it"), "Whatever is not served; served are InputLayer, Dense, Conv2D"),
+        (layer("LSTM", "it"), "LSTM is not served; a recurrent layer"),
+        (layer("Activation", "it", activation="gelu"), "activation 'gelu' is not served; use one of linear, relu"),
+        (conv2d("it", 2, activation={"module": "keras.layers", "class_name": "ReLU"}), "add it as a layer"),
         (
             conv2d("it", 2, activation={"class_name": "function", "config": "mine", "registered_name": "mine"}),
             "activation mine is custom code",
         ),
         (conv2d("it", 2, activation={"value": ["4wEA", None, None]}), "activation an object is custom code"),
-        (conv2d("it", 2, dilation_rate=[2, 2]), r"dilation_rate=\[2, 2\] is not served; use dilation_rate=\(1, 1\)"),
-        (conv2d("it", 2, groups=2), "groups=2 is not served; use groups=1"),
+        (conv2d("it", 2, dilation_rate=[2, 2], strides=[2, 2]), "cannot both be above 1"),
+        (conv2d("it", 2, groups=2), "1 channels and 2 filters do not divide into 2 groups"),
         (conv2d("it", 2, data_format="channels_first"), "use data_format='channels_last'"),
         (conv2d("it", 2, lora_rank=4), "the option 'lora_rank' of Conv2D is not known"),
         (conv2d("it", 2, padding="causal"), "padding cannot be 'causal'"),
@@ -192,16 +195,17 @@ def refused(*layers: dict[str, Any]) -> UnsupportedLayer:
         (conv2d("it", "many"), "filters must be whole numbers"),
         (conv2d("it", 2, kernel_size=[3, 3, 3]), "kernel_size"),
         (conv2d("it", 2, kernel_size=[9, 9]), "larger than the image"),
-        (pooling("it", padding="same"), "padding='same' is not served; use padding='valid'"),
-        (layer("GlobalAveragePooling2D", "it", data_format="channels_last", keepdims=True), "keepdims=True"),
-        (layer("ReLU", "it", max_value=6.0, negative_slope=0.0, threshold=0.0), "max_value=6.0 is not served"),
-        (layer("ReLU", "it", max_value=None, negative_slope=0.1, threshold=0.0), "negative_slope=0.1"),
+        (pooling("it", padding="reflect"), "padding cannot be 'reflect'"),
+        (layer("ReLU", "it", max_value=None, negative_slope=0.0, threshold=1.0), "threshold=1.0 is not served"),
+        (layer("ReLU", "it", max_value=-1.0, negative_slope=0.0, threshold=0.0), "max_value cannot be -1.0"),
+        (layer("Concatenate", "it", axis=0), "axis=0 is not served"),
+        (layer("UpSampling2D", "it", size=[2, 2], interpolation="bilinear"), "use interpolation='nearest'"),
+        (layer("Add", "it"), "Add takes 2 to 64 inputs, not 1"),
         (layer("Reshape", "it", target_shape=[5, -1]), "cannot be reshaped"),
         (layer("Reshape", "it", target_shape=[-1, -1]), "target_shape must be whole numbers"),
-        (dense("it", 3), "put a Flatten before it"),
+        (dense("it", 0), "units must be whole numbers"),
         (layer("Dense", "it", module="mine.layers", units=3), "Dense is a custom class of module 'mine.layers'"),
         ({**dense("it", 3), "registered_name": "mine>Dense"}, "mine>Dense is a custom class"),
-        ({**sequential(dense("x", 2)), "module": "keras.layers", "config": {"name": "it"}}, "a model inside a model"),
     ],
 )
 def test_a_layer_that_is_not_served_is_refused_by_name_with_a_way_out(entry: dict[str, Any], text: str) -> None:
@@ -232,15 +236,53 @@ def test_a_model_class_of_its_own_is_refused() -> None:
     "feeds",
     [
         {"c": ["a"]},  # b leads nowhere
-        {"b": ["a", "a"]},  # two inputs
-        {"c": ["b", "a"]},  # a skip connection
+        {"c": ["b", "a"]},  # two inputs of a layer that takes one
         {"b": ["c"], "c": ["b"]},  # a circle
         {"b": []},
     ],
 )
-def test_a_graph_that_is_no_plain_chain_is_refused(feeds: dict[str, list[str]]) -> None:
-    with pytest.raises(UnsupportedLayer, match="only a plain chain"):
+def test_a_graph_that_does_not_fit_is_refused(feeds: dict[str, list[str]]) -> None:
+    with pytest.raises(UnsupportedLayer, match=r"a model of one input and one output|has one input"):
         read_layers(functional(input_layer(4, name="input"), dense("a", 4), dense("b", 4), dense("c", 4), feeds=feeds))
+
+
+def test_a_skip_connection_is_read() -> None:
+    document = functional(
+        input_layer(4, name="input"),
+        dense("a", 4, activation="relu"),
+        layer("Add", "sum"),
+        feeds={"sum": ["a", "input"]},
+    )
+    sum_of = read_layers(document).architecture.layers[-1]
+    assert sum_of == Add("sum", inputs=("a/relu", "(input)"))
+
+
+def test_a_model_in_a_model_is_taken_apart() -> None:
+    inner = sequential(input_layer(3, name="inner_input"), dense("a", 3, activation="tanh"))
+    outer = read_layers(sequential(input_layer(3), inner, dense("a", 2)))
+    assert [one.name for one in outer.architecture.layers] == ["sequential/a", "sequential/a/tanh", "a"]
+    assert outer.groups["sequential/a"] == "layers/sequential/layers/dense"
+    assert outer.groups["a"] == "layers/dense"
+
+
+def test_the_last_softmax_is_the_clients_and_one_before_the_end_is_refused() -> None:
+    architecture = read_layers(sequential(input_layer(3), dense("a", 3, activation="softmax"))).architecture
+    assert architecture.clients_layer == architecture.layers[-1] == Softmax("a/softmax", inputs=("a",))
+    error = refused(input_layer(3), dense("a", 3, activation="softmax"), dense("b", 3))
+    assert "layer 'a/softmax': Softmax is the client's, so it must be the last layer" in str(error)
+
+
+def test_every_layer_that_is_refused_is_named() -> None:
+    error = refused(
+        input_layer(8, 1),
+        layer("LSTM", "memory", units=3),
+        layer("Lambda", "code", function="evil"),
+        dense("fine", 3),
+        dense("odd", 3, activation="gelu"),
+    )
+    assert [error.layer, *(other.layer for other in error.others)] == ["memory", "code", "odd"]
+    assert "layer 'memory': LSTM" in str(error)
+    assert "layer 'odd': activation 'gelu'" in str(error)
 
 
 def test_layers_outside_the_chain_are_refused_even_in_a_circle() -> None:
@@ -264,7 +306,7 @@ def test_a_layer_that_was_called_for_training_is_refused() -> None:
 def test_a_graph_with_other_ends_than_its_chain_is_refused(change: dict[str, Any]) -> None:
     document = functional(input_layer(4, name="input"), dense("a", 4), dense("b", 4))
     document["config"] |= change
-    with pytest.raises(UnsupportedLayer, match="only a plain chain"):
+    with pytest.raises(UnsupportedLayer, match=r"a model of one input and one output|has one input"):
         read_layers(document)
 
 

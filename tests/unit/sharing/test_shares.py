@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.sharing.keras_files import array
-from triveni.mpc.architecture import Architecture, AveragePooling2D, Conv2D, Dense, Flatten
+from triveni.mpc.architecture import Architecture, AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Flatten
 from triveni.mpc.fixedpoint import decode, encode
 from triveni.mpc.lowering import lower
 from triveni.mpc.sharing import reveal
@@ -74,9 +74,10 @@ def test_a_weight_that_is_too_large_is_named_and_not_shown() -> None:
 
 
 def test_a_network_that_cannot_be_lowered_is_refused() -> None:
-    pooling = KerasModel(Architecture((4, 4, 1), (AveragePooling2D("pool", (2, 2), (2, 2)),)), {})
-    with pytest.raises(UnsupportedLayer, match="layer 'pool'"):
-        split_model(pooling)
+    """Its kernel has 3 * 3 * 1500 weights, but with the zeros between channels more than are served."""
+    large = KerasModel(Architecture((3, 3, 1500), (DepthwiseConv2D("depthwise", (3, 3)),)), {})
+    with pytest.raises(UnsupportedLayer, match="layer 'depthwise': it is computed with more than"):
+        split_model(large)
 
 
 def test_no_repr_shows_a_share() -> None:
