@@ -30,7 +30,7 @@ from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
 from triveni.identity.tls import client_context
 from triveni.local import ports
-from triveni.mpc import fixedpoint
+from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.sharing import components_of, reveal
 
 ROOT = Path(__file__).parents[2]
@@ -326,7 +326,7 @@ def revealed(replies: Sequence[Reply]) -> NDArray[np.float64]:
         answers.append((first.data, second.data))
     for component in range(3):
         assert np.array_equal(answers[component][0], answers[component - 1][1])
-    return fixedpoint.decode(reveal(answers[0][0], answers[1][0], answers[2][0]))
+    return fixed_point("ABY3").decode(reveal(answers[0][0], answers[1][0], answers[2][0]))
 
 
 def _here(port: int) -> dict[str, Any]:

@@ -142,8 +142,8 @@ def decode(
     length = _header_length(header_length, len(view))
     header = _json_object(view[:length])
     described = header.pop(key, None)
-    if not isinstance(described, list) or not 1 <= len(described) <= MAX_TENSORS:
-        raise MalformedRequest(key, _brief(described), f"a list of 1 to {MAX_TENSORS} tensors is needed")
+    if not isinstance(described, list) or len(described) > MAX_TENSORS:
+        raise MalformedRequest(key, _brief(described), f"a list of at most {MAX_TENSORS} tensors is needed")
     rest = view[length:]
     tensors = []
     for position, item in enumerate(described):

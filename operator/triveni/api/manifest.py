@@ -19,7 +19,7 @@ import yaml
 from pydantic import ValidationError
 
 from triveni.api.model_source import ConfigMapSource, FileSource, SecretSource
-from triveni.api.problems import Problem, not_built, problems_of, shown
+from triveni.api.problems import Problem, problems_of, shown
 from triveni.api.securemodel import API_GROUP, API_VERSION, KIND, SecureModel
 
 MAX_BYTES = 16 * 2**20
@@ -70,8 +70,6 @@ def read_manifest(path: Path) -> Manifest:
         secure_model = SecureModel.read(ours[0])
     except ValidationError as error:
         raise InvalidManifest(path, problems_of(error)) from None
-    if problem := not_built(secure_model.spec):
-        raise InvalidManifest(path, (problem,))
     used, model = _model(path, secure_model, documents)
     rest = (d for d in documents if d is not ours[0] and d is not used)
     return Manifest(path, secure_model, model, tuple(_title(d) for d in rest))

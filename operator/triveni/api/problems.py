@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from triveni.api.model_source import BUCKET, ENDPOINT, REGION, SOURCES, URL
 from triveni.api.names import DATA_KEY, DIGEST, IMAGE, LABEL_KEY, LABEL_VALUE, MAX_NAME, OBJECT_NAME
-from triveni.api.securemodel import API_VERSION, PROTOCOLS_BUILT, SecureModel, Spec
+from triveni.api.securemodel import API_VERSION, Protocol, SecureModel
 
 _PASSWORD = re.compile(r"//[^/@]*@")
 
@@ -35,7 +35,7 @@ RULES: Mapping[str, Rule] = {
     "metadata.name": ("a name for a SecureModel", f"{LABEL_RULE}, at most {MAX_NAME} characters"),
     "metadata.namespace": ("a namespace", f"{LABEL_RULE}, at most 63 characters"),
     "spec.requestQuota": ("a request quota", "give a whole number of at least 1 or leave it out"),
-    "spec.protocol": ("a protocol", f"use {' or '.join(sorted(PROTOCOLS_BUILT))}"),
+    "spec.protocol": ("a protocol", f"use {' or '.join(get_args(Protocol))}"),
     "spec.recovery": ("a way to recover", "use Reshare (share again) or Never (stop)"),
     "spec.batching.maxRows": ("a number of rows to run together", "give a whole number from 1 to 256"),
     "spec.model.source.file.path": ("a path", "give the path of a .keras file, relative to the manifest"),
@@ -95,14 +95,6 @@ class Problem:
 def problems_of(error: ValidationError) -> tuple[Problem, ...]:
     """Everything that is wrong with a SecureModel, one problem for each field."""
     return tuple(_problem(details) for details in error.errors(include_url=False))
-
-
-def not_built(spec: Spec) -> Problem | None:
-    """What is wrong with a protocol that may be written, but that this version cannot serve; None for the others."""
-    if spec.protocol in PROTOCOLS_BUILT:
-        return None
-    known = " or ".join(sorted(PROTOCOLS_BUILT))
-    return Problem("spec.protocol", f"{spec.protocol} is not available in this version", f"use {known}")
 
 
 def shown(value: object) -> str:

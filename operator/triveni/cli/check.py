@@ -40,7 +40,7 @@ def check(model: Path, console: Console) -> int:
         with _model_file(model, manifest) as path:
             keras = read_model(path, manifest.secure_model.spec.model.digest if manifest else None)
         console.print(_layers(keras.architecture))
-        split_model(keras)
+        split_model(keras, protocol)
     except SourceNotFound as error:
         raise CommandFailed(f"{error.source}: {error.problem}; give a .keras file or a manifest", 2) from None
     except SharingFailure as error:

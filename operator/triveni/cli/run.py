@@ -14,7 +14,7 @@ from rich.console import Console
 
 from triveni import __version__
 from triveni.api.manifest import Manifest, read_manifest
-from triveni.api.problems import Problem, not_built, problems_of
+from triveni.api.problems import Problem, problems_of
 from triveni.cli import summary as summary_
 from triveni.cli.errors import CommandFailed, bad_input
 from triveni.cli.exit_codes import FAILED, INTERRUPTED, OK
@@ -98,8 +98,6 @@ def _manifest(options: Options) -> Manifest:
         changed = manifest.secure_model.with_spec(**changes)
     except ValidationError as error:
         raise _wrong_options(problems_of(error)) from None
-    if problem := not_built(changed.spec):
-        raise _wrong_options([problem])
     return replace(manifest, secure_model=changed)
 
 

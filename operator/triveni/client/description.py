@@ -9,7 +9,8 @@ from typing import Any
 from triveni.client.connection import Connection
 from triveni.client.errors import WorkersDisagree, WrongAnswer
 from triveni.mpc.answer import CLIENTS_LAYERS
-from triveni.mpc.fixedpoint import FRACTIONAL_BITS
+from triveni.mpc.fixedpoint import FIXED_POINT, FixedPoint
+from triveni.mpc.sharing import component_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Description:
     max_rows: int
     last_layer: str | None = None
 
+    @property
+    def numbers(self) -> FixedPoint:
+        """How real numbers are words here."""
+        return FIXED_POINT[self.protocol]
+
 
 @dataclass(frozen=True, slots=True)
 class NotServing:
@@ -49,11 +55,14 @@ def read(party: int, document: Any, connection: Connection) -> Description | Not
     parameters = document.get("parameters") if isinstance(document, dict) else None
     if not isinstance(parameters, dict):
         raise WrongAnswer(party, "its metadata has no parameters")
+    protocol = parameters.get("protocol")
+    if not isinstance(protocol, str) or protocol not in FIXED_POINT:
+        raise WrongAnswer(party, f"its protocol is {protocol!r:.60}, expected {' or '.join(FIXED_POINT)}")
     expected = {
         "namespace": connection.namespace,
         "uid": connection.uid,
         "party": party,
-        "fractional_bits": FRACTIONAL_BITS,
+        "fractional_bits": FIXED_POINT[protocol].fractional_bits,
     }
     for key, value in expected.items():
         if parameters.get(key) != value:
@@ -62,10 +71,10 @@ def read(party: int, document: Any, connection: Connection) -> Description | Not
         return NotServing("it has no program yet")
     return Description(
         epoch=_whole(party, parameters, "epoch"),
-        protocol=str(parameters.get("protocol")),
+        protocol=protocol,
         program_digest=str(parameters["program_digest"]),
-        input_shape=_row_shape(party, document, "inputs"),
-        output_shape=_row_shape(party, document, "outputs"),
+        input_shape=_row_shape(party, protocol, document, "input"),
+        output_shape=_row_shape(party, protocol, document, "output"),
         max_rows=_whole(party, parameters, "max_rows"),
         last_layer=_last_layer(parameters),
     )
@@ -100,9 +109,15 @@ def _whole(party: int, parameters: dict[str, Any], key: str) -> int:
     return value
 
 
-def _row_shape(party: int, document: dict[str, Any], key: str) -> tuple[int, ...]:
-    match document.get(key):
-        case [{"shape": [-1, *sizes]}, {"shape": [-1, *others]}] if sizes == others:
-            if all(type(size) is int and size > 0 for size in sizes):
-                return tuple(sizes)
-    raise WrongAnswer(party, f"its {key} are not two components of rows")
+def _row_shape(party: int, protocol: str, document: dict[str, Any], kind: str) -> tuple[int, ...]:
+    """The shape of a row of the input or output, when the tensors of this worker's components have it as well."""
+    sizes = document["parameters"].get(f"{kind}_shape")
+    if not isinstance(sizes, list) or not all(type(size) is int and size > 0 for size in sizes):
+        raise WrongAnswer(party, f"its {kind}_shape is {sizes!r:.60}, expected the sizes of a row")
+    described = document.get(f"{kind}s")
+    tensors = described if isinstance(described, list) and all(isinstance(t, dict) for t in described) else [{}]
+    if [(t.get("name"), t.get("shape")) for t in tensors] != [
+        (n, [-1, *sizes]) for n in component_names(party, protocol)
+    ]:
+        raise WrongAnswer(party, f"its {kind}s are not components of rows")
+    return tuple(sizes)

@@ -76,7 +76,7 @@ class Epoch:
         assert request.epoch == self.description.epoch
         self._asking += 1
         try:
-            return join(await together(self._ask(link, request) for link in self.links))
+            return join(await together(self._ask(link, request) for link in self.links), request.protocol)
         finally:
             self._asking -= 1
             if self._retired and not self._asking:
@@ -92,7 +92,7 @@ class Epoch:
         for link in self.links:
             await link.close()
 
-    async def _ask(self, link: WorkerLink, request: Request) -> tuple[Words, Words]:
+    async def _ask(self, link: WorkerLink, request: Request) -> tuple[Words, ...]:
         part = request.parts[link.party]
         most = largest_answer(request, self.description)
         resends, busy = iter(RESEND_AFTER_S), iter(BUSY_AFTER_S)

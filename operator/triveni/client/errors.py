@@ -106,13 +106,16 @@ class WorkersDisagree(ClientError):
 
 @dataclass(eq=False)
 class ModelChanged(ClientError):
-    """Between two epochs the model got other shapes, so the input that was checked for the old one was not sent."""
+    """Between two epochs the model got other shapes or another protocol: an input checked for the old was not sent."""
 
     before: int
     after: int
 
     def __str__(self) -> str:
-        return f"the model of epoch {self.after} has other shapes than that of epoch {self.before}: predict again"
+        return (
+            f"the model of epoch {self.after} has other shapes or another protocol than that of epoch {self.before}: "
+            "predict again"
+        )
 
 
 @dataclass(eq=False)

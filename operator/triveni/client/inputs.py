@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from triveni.client.errors import WrongInput
-from triveni.mpc import fixedpoint
+from triveni.mpc.fixedpoint import FixedPoint, OutOfRange
 
 FIELD = "input"
 
 
-def encode(x: ArrayLike, input_shape: tuple[int, ...]) -> tuple[NDArray[np.int64], bool]:
+def encode(x: ArrayLike, input_shape: tuple[int, ...], numbers: FixedPoint) -> tuple[NDArray[np.int64], bool]:
     """The rows of `x` in fixed point, shape (rows, *input_shape), and whether `x` was one row without that axis.
 
     Args:
         x: real numbers, shape (rows, *input_shape) or input_shape.
+        numbers: those of the protocol.
 
     Raises:
         WrongInput: no numbers, another shape, no rows, NaN, infinite, or too large for the fixed point.
@@ -30,9 +31,9 @@ def encode(x: ArrayLike, input_shape: tuple[int, ...]) -> tuple[NDArray[np.int64
     if array.size == 0:
         raise WrongInput(FIELD, "empty", "at least one row is needed")
     try:
-        words = fixedpoint.encode(array, FIELD)
-    except fixedpoint.OutOfRange as error:
-        way_out = f"finite numbers of at most {fixedpoint.MAX_MAGNITUDE:g} can be sent"
+        words = numbers.encode(array, FIELD)
+    except OutOfRange as error:
+        way_out = f"finite numbers of at most {error.at_most:g} can be sent"
         raise WrongInput(f"{FIELD}{list(error.index)}", error.problem, way_out) from error
     return (words[np.newaxis] if single else words), single
 

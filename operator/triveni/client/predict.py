@@ -25,7 +25,6 @@ from triveni.client.request import Request, new_request
 from triveni.client.together import together
 from triveni.client.transport import CONNECTIONS
 from triveni.mpc.answer import finished
-from triveni.mpc.fixedpoint import decode
 
 DEADLINE_S = 60.0
 
@@ -77,8 +76,8 @@ class AsyncClient:
         """The model's answers for `x`, float64. A softmax, sigmoid or tanh at its very end is computed here.
 
         Args:
-            x: real numbers of shape (rows, *input_shape), or input_shape for one row; at most 2^10 in magnitude.
-                Rounded to multiples of 2^-20. Each row counts one against the request quota.
+            x: real numbers of shape (rows, *input_shape), or input_shape for one row; at most 2^10 in magnitude and
+                rounded to multiples of 2^-20 (SecureNN: 2^7 and 2^-16). Each row counts one against the request quota.
             deadline: seconds for this call.
 
         Returns:
@@ -96,13 +95,13 @@ class AsyncClient:
         """
         until = Deadline(self._deadline if deadline is None else deadline)
         description = (await self._find(until)).description
-        words, single = inputs.encode(x, description.input_shape)
+        words, single = inputs.encode(x, description.input_shape, description.numbers)
         chunks = list(_chunks(words, description.max_rows))
         if len(chunks) == 1:
             answers = await self._answer(chunks[0], description, until)
         else:
             answers = np.concatenate(await together(self._answer(chunk, description, until) for chunk in chunks))
-        values = finished(decode(answers), description.last_layer)
+        values = finished(description.numbers.decode(answers), description.last_layer)
         return values[0] if single else values
 
     async def _answer(self, words: NDArray[np.int64], asked: Description, until: Deadline) -> NDArray[np.int64]:
@@ -121,7 +120,7 @@ class AsyncClient:
             epoch = await self._find(until)
             _require_same_model(asked, epoch.description, len(words))
             if request is None or request.epoch != epoch.description.epoch:
-                request = new_request(words, epoch.description.epoch)
+                request = new_request(words, epoch.description)
             try:
                 async with until.or_raise(DeadlineExceeded(until.seconds)):
                     return await epoch.ask(request)
@@ -158,7 +157,7 @@ def _chunks(words: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
 
 
 def _require_same_model(asked: Description, now: Description, rows: int) -> None:
-    """A new epoch may serve another model, for which the input was not checked."""
-    before, after = ((d.input_shape, d.output_shape, d.last_layer) for d in (asked, now))
+    """A new epoch may serve another model, for which the input was not checked, or in another fixed point."""
+    before, after = ((d.protocol, d.input_shape, d.output_shape, d.last_layer) for d in (asked, now))
     if before != after or rows > now.max_rows:
         raise ModelChanged(asked.epoch, now.epoch)

@@ -6,7 +6,7 @@ The bodies are kept as bytes, so that whatever is sent again under the same id i
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from triveni.api.inference import HEADER_LENGTH, MalformedRequest, Tensor, decod
 from triveni.client.description import Description
 from triveni.client.errors import AnswersDisagree, WrongAnswer
 from triveni.client.transport import Reply
-from triveni.mpc.sharing import components_of, reveal, split
+from triveni.mpc.sharing import HELD, component_count, component_names, components_of, reveal, split
 
 Words = NDArray[np.int64]
 
@@ -38,6 +38,7 @@ class Request:
 
     id: str
     epoch: int
+    protocol: str
     rows: int
     parts: tuple[Part, ...]
 
@@ -45,17 +46,22 @@ class Request:
         return f"<Request {self.id} of {self.rows} rows for epoch {self.epoch}>"
 
 
-def new_request(words: Words, epoch: int) -> Request:
-    """Split `words` (rows, ...) afresh, under a fresh id."""
-    request_id = os.urandom(16).hex()
-    components = split(words)
+def new_request(words: Words, description: Description) -> Request:
+    """Split `words` (rows, ...) afresh as the protocol of an epoch does, under a fresh id.
+
+    A worker that holds no component is told the number of rows.
+    """
+    request_id, protocol = os.urandom(16).hex(), description.protocol
+    components = split(words, protocol)
     parts = []
     for party in range(3):
-        tensors = [Tensor(f"component_{c}", components[c]) for c in components_of(party)]
-        header_length, chunks = encode({"id": request_id}, tensors)
+        tensors = [Tensor(f"component_{c}", components[c]) for c in components_of(party, protocol)]
+        header: dict[str, Any] = {"id": request_id}
+        header |= {} if tensors else {"parameters": {"rows": len(words)}}
+        header_length, chunks = encode(header, tensors)
         headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(header_length)}
         parts.append(Part(headers, b"".join(chunks)))
-    return Request(request_id, epoch, len(words), tuple(parts))
+    return Request(request_id, description.epoch, protocol, len(words), tuple(parts))
 
 
 def largest_answer(request: Request, description: Description) -> int:
@@ -63,8 +69,8 @@ def largest_answer(request: Request, description: Description) -> int:
     return 2 * 8 * request.rows * int(np.prod(description.output_shape)) + ANSWER_HEADER_BYTES
 
 
-def read_answer(party: int, reply: Reply, request: Request, description: Description) -> tuple[Words, Words]:
-    """The two components in worker `party`'s reply.
+def read_answer(party: int, reply: Reply, request: Request, description: Description) -> tuple[Words, ...]:
+    """The components in worker `party`'s reply.
 
     Raises:
         WrongAnswer: they are not there, or are not of this request.
@@ -80,26 +86,39 @@ def read_answer(party: int, reply: Reply, request: Request, description: Descrip
         if got.get(key) != value:
             raise WrongAnswer(party, f"its {key} is {got.get(key)!r:.60}, expected {value!r}")
     names = [tensor.name for tensor in tensors]
-    if names != [f"component_{c}" for c in components_of(party)]:
+    if names != [*component_names(party, request.protocol)]:
         raise WrongAnswer(party, f"it holds {names!r:.120}")
     shape = (request.rows, *description.output_shape)
     for tensor in tensors:
         if tensor.data.shape != shape:
             raise WrongAnswer(party, f"{tensor.name} has the shape {tensor.data.shape}, expected {shape}")
-    return tensors[0].data, tensors[1].data
+    return tuple(tensor.data for tensor in tensors)
 
 
-def join(answers: Sequence[tuple[Words, Words]]) -> Words:
-    """The answer's words from the two components of each worker, in the order of parties.
+def join(answers: Sequence[tuple[Words, ...]], protocol: str) -> Words:
+    """The answer's words from the components of each worker, in the order of parties.
+
+    In ABY3 two workers hold each component, so a wrong one is noticed. In SecureNN each has one holder: nothing is.
 
     Raises:
-        AnswersDisagree: the two holders of a component do not hold the same.
+        AnswersDisagree: the holders of a component do not hold the same.
     """
-    # Component c is the first that worker c holds and the second that worker c-1 holds.
-    differing = tuple(c for c in range(3) if not np.array_equal(answers[c][0], answers[c - 1][1]))
+    held: dict[int, dict[int, Words]] = {component: {} for component in range(component_count(protocol))}
+    for party, (numbers, components) in enumerate(zip(HELD[protocol], answers, strict=True)):
+        for number, words in zip(numbers, components, strict=True):
+            held[number][party] = words
+    differing = tuple(
+        number
+        for number, holders in held.items()
+        if not all(np.array_equal(words, _any(holders)) for words in holders.values())
+    )
     if differing:
-        holders = [{c, (c - 1) % 3} for c in differing]
         # If only one worker touches all that differs, it is that one.
-        common = set.intersection(*holders) or set.union(*holders)
+        parties = [set(held[number]) for number in differing]
+        common = set.intersection(*parties) or set.union(*parties)
         raise AnswersDisagree(differing, tuple(sorted(common)))
-    return reveal(answers[0][0], answers[1][0], answers[2][0])
+    return reveal(*map(_any, held.values()))
+
+
+def _any(holders: Mapping[int, Words]) -> Words:
+    return next(iter(holders.values()))

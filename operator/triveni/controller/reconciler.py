@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from triveni.api.problems import not_built, problems_of
+from triveni.api.problems import problems_of
 from triveni.api.securemodel import SecureModel
 from triveni.api.status import ConditionType, Phase, Status
 from triveni.controller.cluster import (
@@ -337,8 +337,6 @@ _PHASES: Mapping[Phase, str] = {
 
 def not_served(model: SecureModel) -> tuple[str, str] | None:
     """Why a valid spec cannot be carried out in a cluster, as reason and message; None if it can."""
-    if (problem := not_built(model.spec)) is not None:
-        return "ProtocolNotBuilt", str(problem)
     try:
         supply(model)
     except UnusableSource as error:

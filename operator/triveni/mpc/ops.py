@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from triveni.mpc import comparison
 from triveni.mpc.program import Dtype, Node
 
 Array = NDArray[Any]
@@ -22,21 +23,28 @@ NUMPY: dict[Dtype, type[np.generic]] = {"i8": np.int64, "u1": np.uint8, "b1": np
 ELEMENTWISE = frozenset({"add", "sub", "mul", "and", "or", "xor", "shl", "shr", "sar", "not", "cast", "select"})
 """Element e of the result depends on element e of each (broadcast) input only."""
 
-OPS = ELEMENTWISE | {
-    "const",
-    "draw",
-    "input",
-    "reshape",
-    "transpose",
-    "slice",
-    "stack",
-    "pad",
-    "patches",
-    "matmul",
-    "sum",
-    "bitslice",
-    "bitunslice",
-}
+COMPARISON = frozenset({"residues", "deal_bits", "compare", "blind", "rotate", "has_zero"})
+"""On rows of 32 residues mod 37: `triveni.mpc.comparison`."""
+
+OPS = (
+    ELEMENTWISE
+    | COMPARISON
+    | {
+        "const",
+        "draw",
+        "input",
+        "reshape",
+        "transpose",
+        "slice",
+        "stack",
+        "pad",
+        "patches",
+        "matmul",
+        "sum",
+        "bitslice",
+        "bitunslice",
+    }
+)
 
 BITS = 64
 
@@ -100,6 +108,18 @@ def _evaluate(node: Node, x: Sequence[Array], shape: tuple[int, ...]) -> Array:
             return bitslice(x[0])
         case "bitunslice":
             return bitunslice(x[0], shape)
+        case "residues":
+            return comparison.residues(x[0], attrs["modulus"])
+        case "deal_bits":
+            return comparison.deal_bits(x[0], x[1])
+        case "compare":
+            return comparison.compare(x[0], x[1], x[2], attrs["role"])
+        case "blind":
+            return comparison.blind(x[0], x[1], x[2], attrs["role"])
+        case "rotate":
+            return comparison.rotate(x[0], x[1])
+        case "has_zero":
+            return comparison.has_zero(x[0], x[1])
     raise ValueError(f"unknown operation {node.op!r}")
 
 

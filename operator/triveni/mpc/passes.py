@@ -51,17 +51,18 @@ def localise_draws(program: Program) -> Program:
         return source if source.party == party else at_home(source, party)
 
     moved = rewrite(program, lambda node: node.with_inputs(localised(source, node.party) for source in node.inputs))
-    return moved.with_outputs([localised(node, party) for node in pair] for party, pair in enumerate(moved.outputs))
+    return moved.with_outputs([localised(node, party) for node in nodes] for party, nodes in enumerate(moved.outputs))
 
 
 def number_draws(program: Program) -> Program:
-    """Draws of each set of holders are numbered 0, 1, 2, ... in program order: one stream for each set."""
+    """Draws of each set of holders are numbered 0, 1, 2, ... in program order: a stream for runs, one for the epoch."""
     number: dict[Draw, Draw] = {}
-    count: Counter[tuple[int, ...]] = Counter()
+    count: Counter[tuple[tuple[int, ...], bool]] = Counter()
     for node in program.nodes:
         if node.draw and node.draw not in number:
-            number[node.draw] = Draw(node.draw.holders, count[node.draw.holders])
-            count[node.draw.holders] += 1
+            stream = node.draw.holders, node.draw.epoch
+            number[node.draw] = replace(node.draw, index=count[stream])
+            count[stream] += 1
     return rewrite(program, lambda node: replace(node, draw=number[node.draw]) if node.draw else None)
 
 
@@ -160,7 +161,7 @@ def distribute(program: Program) -> Program:
         new[node] = change(moved) or moved
         if uses[node] == 1 and node.party is not None:
             single.add(new[node])
-    return program.with_outputs([new[node] for node in pair] for pair in program.outputs)
+    return program.with_outputs([new[node] for node in nodes] for nodes in program.outputs)
 
 
 def _uses(program: Program) -> Counter[Node]:
@@ -168,8 +169,8 @@ def _uses(program: Program) -> Counter[Node]:
     uses: Counter[Node] = Counter()
     for node in program.nodes:
         uses.update(node.inputs)
-    for pair in program.outputs:
-        uses.update(pair)
+    for nodes in program.outputs:
+        uses.update(nodes)
     return uses
 
 

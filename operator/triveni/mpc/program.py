@@ -30,15 +30,19 @@ Shape = tuple[Affine, ...]
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One random value: the key of `holders` (all parties that can make it), and its number in that key's stream."""
+    """One random value: the key of `holders` (all parties that can make it), and its number in that key's stream.
+
+    With `epoch` it is made once, from the epoch's own stream; otherwise anew for each run, from that run's.
+    """
 
     holders: tuple[int, ...]
     index: int
+    epoch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One component of a secret: `name` is ``x`` (a request) or the name of a weight, `component` 0, 1 or 2."""
+    """One component of a secret: `name` is ``x`` (a request) or the name of a weight; `component` is its number."""
 
     name: str
     component: int
@@ -91,7 +95,7 @@ class Node:
 class Program:
     """The whole computation of all three parties.
 
-    `outputs[p]` are the two components of the answer that party p holds: components p and p+1 mod 3.
+    `outputs[p]` are the components of the answer that party p holds, in the order of `sharing.components_of`.
     `weights` gives the shape of each weight input in the order in which the sharing job sends them.
     """
 
@@ -100,7 +104,7 @@ class Program:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     weights: Mapping[str, tuple[int, ...]]
-    outputs: tuple[tuple[Node, Node], ...]
+    outputs: tuple[tuple[Node, ...], ...]
     compiler: str = ""
     nodes: tuple[Node, ...] = field(init=False, repr=False)
 
@@ -109,8 +113,7 @@ class Program:
 
     def with_outputs(self, outputs: Iterable[Iterable[Node]]) -> Program:
         """The same program with other output nodes (passes use it)."""
-        pairs = tuple((first, second) for first, second in outputs)
-        return replace(self, outputs=pairs)
+        return replace(self, outputs=tuple(tuple(nodes) for nodes in outputs))
 
     def to_json(self) -> bytes:
         """Canonical bytes: nodes in topological order, no white space, sorted keys."""
@@ -124,7 +127,7 @@ class Program:
             "output": list(self.output_shape),
             "weights": [[name, list(shape)] for name, shape in self.weights.items()],
             "nodes": [_node_json(node, number) for node in self.nodes],
-            "outputs": [[number[node] for node in pair] for pair in self.outputs],
+            "outputs": [[number[node] for node in nodes] for nodes in self.outputs],
         }
         return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
 
@@ -146,6 +149,7 @@ def _node_json(node: Node, number: Mapping[Node, int]) -> list[Any]:
     attrs = dict(node.attrs)
     if node.draw:
         attrs |= {"holders": list(node.draw.holders), "index": node.draw.index}
+        attrs |= {"epoch": True} if node.draw.epoch else {}
     if node.input:
         attrs |= {"name": node.input.name, "component": node.input.component}
     return [
@@ -167,7 +171,7 @@ def _read(document: Mapping[str, Any]) -> Program:
             raise ValueError(f"node {len(nodes)} reads a later node or has an unknown type")
         if (party is None) != (op == "const") or party not in (None, *PARTIES):
             raise ValueError(f"node {len(nodes)} belongs to no party")
-        draw = Draw(tuple(attrs["holders"]), attrs["index"]) if op == "draw" else None
+        draw = _draw(attrs) if op == "draw" else None
         secret = Input(attrs["name"], attrs["component"]) if op == "input" else None
         nodes.append(
             Node(
@@ -187,15 +191,21 @@ def _read(document: Mapping[str, Any]) -> Program:
         input_shape=tuple(document["input"]),
         output_shape=tuple(document["output"]),
         weights={name: tuple(shape) for name, shape in document["weights"]},
-        outputs=tuple((nodes[a], nodes[b]) for a, b in document["outputs"]),
+        outputs=tuple(tuple(nodes[number] for number in numbers) for numbers in document["outputs"]),
         compiler=document["compiler"],
     )
+
+
+def _draw(attrs: Mapping[str, Any]) -> Draw:
+    if not set(attrs) <= {"holders", "index", "epoch"} or attrs.get("epoch", True) is not True:
+        raise ValueError(f"a draw has no attributes {dict(attrs)}")
+    return Draw(tuple(attrs["holders"]), attrs["index"], "epoch" in attrs)
 
 
 def topological(outputs: Iterable[Iterable[Node]]) -> Iterator[Node]:
     """Every node that the outputs need, each after its inputs, in an order that depends on the graph alone."""
     done: set[Node] = set()
-    for root in (node for pair in outputs for node in pair):
+    for root in (node for nodes in outputs for node in nodes):
         stack = [root]
         while stack:
             node = stack[-1]
@@ -217,4 +227,4 @@ def rewrite(program: Program, change: Callable[[Node], Node | None]) -> Program:
     for node in program.nodes:
         moved = node.with_inputs(new[i] for i in node.inputs)
         new[node] = change(moved) or moved
-    return program.with_outputs([new[node] for node in pair] for pair in program.outputs)
+    return program.with_outputs([new[node] for node in nodes] for nodes in program.outputs)

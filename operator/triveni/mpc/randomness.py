@@ -27,6 +27,9 @@ CONTRIBUTION_BYTES = 32
 ALIGNMENT = 64
 """Every draw starts on a cache line, for every number of rows."""
 
+EPOCH_RUN = 0
+"""The number under which the draws of an epoch are made."""
+
 MAX_RUN = 2**64 - 1
 
 PAIR_SECRET = "triveni.dev/pair-secret/v1"  # noqa: S105 (names of derivations, not passwords)
@@ -47,6 +50,16 @@ class RunNumberReused(Exception):
 
     def __str__(self) -> str:
         return f"run {self.run} cannot follow run {self.last}: run numbers only rise, from 1 to {MAX_RUN}"
+
+
+@dataclass(eq=False)
+class EpochDrawn(Exception):
+    """What is drawn once for an epoch was asked for a second time: it could mask other weights."""
+
+    holders: Holders
+
+    def __str__(self) -> str:
+        return f"the epoch's draws of {self.holders} have been made; other weights need another epoch"
 
 
 @dataclass(eq=False)
@@ -158,7 +171,8 @@ class Keystreams:
         self._keys = {
             holders: bytearray(secret.derive(KEYSTREAM, holders, context)) for holders, secret in secrets.items()
         }
-        self._last = dict.fromkeys(self._keys, 0)
+        self._last = dict.fromkeys(self._keys, EPOCH_RUN)
+        self._epoch_drawn: set[Holders] = set()
 
     @property
     def holders(self) -> frozenset[Holders]:
@@ -173,23 +187,30 @@ class Keystreams:
             RunNumberReused: not above the last run of these holders, or beyond 2^64 - 1.
             ShortKeystream: the cipher failed; nothing may be computed with the buffer.
         """
+        key = self._key(holders)
+        if not self._last[holders] < run <= MAX_RUN:
+            raise RunNumberReused(run, self._last[holders])
+        self._last[holders] = run
+        _keystream(key, run, buffer)
+
+    def fill_epoch(self, holders: Holders, buffer: memoryview) -> None:
+        """Overwrite all of `buffer` with what these holders draw once for the epoch; EpochDrawn the second time.
+
+        The other errors are those of `fill`.
+        """
+        key = self._key(holders)
+        if holders in self._epoch_drawn:
+            raise EpochDrawn(holders)
+        self._epoch_drawn.add(holders)
+        _keystream(key, EPOCH_RUN, buffer)
+
+    def _key(self, holders: Holders) -> bytearray:
         if not self._keys:
             raise Erased
         key = self._keys.get(holders)
         if key is None:
             raise MissingKey(holders)
-        if not self._last[holders] < run <= MAX_RUN:
-            raise RunNumberReused(run, self._last[holders])
-        self._last[holders] = run
-        # The block counter is the low half: a buffer of less than 2^63 bytes can never reach into the next run.
-        counter = run.to_bytes(8, "big") + bytes(8)
-        encryptor = Cipher(algorithms.AES(key), modes.CTR(counter)).encryptor()
-        made = 0
-        for start in range(0, len(buffer), len(ZEROS)):
-            piece = buffer[start : start + len(ZEROS)]
-            made += encryptor.update_into(ZEROS[: len(piece)], piece)
-        if made != len(buffer):
-            raise ShortKeystream(len(buffer), made)
+        return key
 
     def erase(self) -> int:
         """Overwrite the keys and the secrets they came from; how many bytes that were."""
@@ -205,6 +226,18 @@ class Keystreams:
         return f"<Keystreams of {sorted(self._keys)}>"
 
 
+def _keystream(key: bytearray, run: int, buffer: memoryview) -> None:
+    # The block counter is the low half: a buffer of less than 2^63 bytes can never reach into the next run.
+    counter = run.to_bytes(8, "big") + bytes(8)
+    encryptor = Cipher(algorithms.AES(key), modes.CTR(counter)).encryptor()
+    made = 0
+    for start in range(0, len(buffer), len(ZEROS)):
+        piece = buffer[start : start + len(ZEROS)]
+        made += encryptor.update_into(ZEROS[: len(piece)], piece)
+    if made != len(buffer):
+        raise ShortKeystream(len(buffer), made)
+
+
 @dataclass(frozen=True, slots=True)
 class StreamLayout:
     """Where the draws of one set of holders lie in their keystream, in bytes; all holders agree on it."""
@@ -213,14 +246,14 @@ class StreamLayout:
     offsets: Mapping[int, Affine]
 
 
-def draw_layout(program: Program) -> dict[Holders, StreamLayout]:
-    """The layout of every keystream: draws by rising index, those that only one of the holders uses as well.
+def draw_layout(program: Program, *, epoch: bool = False) -> dict[Holders, StreamLayout]:
+    """The layout of every keystream of a run, or of the epoch: draws by rising index, whoever of the holders uses them.
 
     ValueError if two parties would read the same draw in different sizes.
     """
     sizes: dict[Holders, dict[int, Affine]] = {}
     for node in program.nodes:
-        if node.draw is None:
+        if node.draw is None or node.draw.epoch != epoch:
             continue
         known = sizes.setdefault(node.draw.holders, {}).setdefault(node.draw.index, node.nbytes)
         if known != node.nbytes:

@@ -1,7 +1,9 @@
 """Rounds: which values each party computes when, and which messages carry them to the others.
 
-Values fall into three phases. *Setup* needs weights only and is computed once for an epoch. *Ahead* needs draws (and
-weights) but not the request, so it is computed and exchanged before the request is known. *Online* needs the request.
+Values fall into three phases. *Setup* needs weights (and what is drawn once for an epoch) only and is computed once for
+an epoch; all that is ever sent of it are weights minus their masks. *Ahead* needs draws (and weights) but not the
+request, so it is computed and exchanged before the request is known. *Online* needs the request.
+
 Within a phase every value is computed as soon as its inputs can be there; all messages of a round from one party to
 another travel in one frame.
 """
@@ -58,20 +60,21 @@ class PartySchedule:
     """All that one party does for a program."""
 
     party: int
-    setup: tuple[Node, ...]
+    setup: tuple[Round, ...]
     ahead: tuple[Round, ...]
     online: tuple[Round, ...]
-    outputs: tuple[Node, Node]
+    outputs: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Size of a program; bytes are those of all parties together, without framing."""
+    """Size of a program; bytes are those of all parties together, without framing. `setup_bytes` are once an epoch."""
 
     online_rounds: int
     ahead_rounds: int
     online_bytes: Affine
     ahead_bytes: Affine
+    setup_bytes: Affine
 
 
 class Schedule:
@@ -95,23 +98,23 @@ class Schedule:
                 if self._phase[source] is phase:
                     at = max(at, self._round[source] + remote)
             self._round[node] = at
-        for party, pair in enumerate(program.outputs):
-            for node in pair:
+        for party, nodes in enumerate(program.outputs):
+            for node in nodes:
                 if node.party != party and (node, party) not in messages:
                     messages[node, party] = self._message(node, party)
         self.messages: tuple[Message, ...] = tuple(messages.values())
 
     def _phase_of(self, node: Node) -> Phase:
-        if node.op == "draw":
-            return Phase.AHEAD
+        if node.draw is not None:
+            return Phase.SETUP if node.draw.epoch else Phase.AHEAD
         if node.input is not None:
             return Phase.ONLINE if node.input.is_request else Phase.SETUP
         return max((self._phase[i] for i in node.inputs), default=Phase.SETUP)
 
     def _message(self, node: Node, receiver: int) -> Message:
         phase = self._phase[node]
-        if phase is Phase.SETUP:
-            raise ValueError(f"{node!r} would be sent at setup, without a mask of its own request")
+        if phase is Phase.SETUP and not is_masked_weight(node):
+            raise ValueError(f"{node!r} would be sent at setup, and is no weight minus a mask of its own")
         return Message(node, receiver, phase, self._round[node])
 
     def rounds(self, phase: Phase) -> int:
@@ -120,18 +123,21 @@ class Schedule:
 
     def cost(self) -> Cost:
         """Rounds and bytes of one run."""
-        sizes = {
-            phase: sum((m.node.nbytes for m in self.messages if m.phase is phase), Affine(0))
-            for phase in (Phase.AHEAD, Phase.ONLINE)
-        }
-        return Cost(self.rounds(Phase.ONLINE), self.rounds(Phase.AHEAD), sizes[Phase.ONLINE], sizes[Phase.AHEAD])
+        sizes = {phase: sum((m.node.nbytes for m in self.messages if m.phase is phase), Affine(0)) for phase in Phase}
+        return Cost(
+            self.rounds(Phase.ONLINE),
+            self.rounds(Phase.AHEAD),
+            sizes[Phase.ONLINE],
+            sizes[Phase.AHEAD],
+            sizes[Phase.SETUP],
+        )
 
     def party(self, party: int) -> PartySchedule:
-        """One party's part."""
+        """One party's part. Its setup ends with a round that computes and sends nothing more, if anything is sent."""
         mine = [n for n in self.program.nodes if n.party == party and n.op not in ("draw", "input")]
         return PartySchedule(
             party,
-            tuple(n for n in mine if self._phase[n] is Phase.SETUP),
+            self._rounds_of(party, mine, Phase.SETUP),
             self._rounds_of(party, mine, Phase.AHEAD),
             self._rounds_of(party, mine, Phase.ONLINE),
             self.program.outputs[party],
@@ -155,6 +161,21 @@ class Schedule:
                 )
             )
         return tuple(result)
+
+
+def is_masked_weight(node: Node) -> bool:
+    """Whether a value is one component of a weight minus a draw of the epoch: what may be sent at setup."""
+    if node.op != "sub":
+        return False
+    weight, mask = node.inputs
+    return (
+        weight.input is not None
+        and not weight.input.is_request
+        and mask.draw is not None
+        and mask.draw.epoch
+        and weight.shape == mask.shape == node.shape
+        and weight.dtype == mask.dtype == node.dtype
+    )
 
 
 def _party(node: Node) -> int:

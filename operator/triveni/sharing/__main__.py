@@ -61,7 +61,7 @@ def _share(arguments: Arguments, steps: Steps) -> Shared:
     model = parse_model(content.checked(arguments.digest), content.words)
     del content
     steps.done("read", {"layers": len(model.architecture.layers)})
-    shares = split_model(model)
+    shares = split_model(model, arguments.protocol)
     del model
     steps.done("split", {})
     work = hand_over(shares, arguments.protocol, arguments.workers, credentials, me, left(), steps.done)

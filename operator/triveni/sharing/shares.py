@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from triveni.api.inference import Tensor
-from triveni.mpc import fixedpoint
 from triveni.mpc.architecture import Architecture, InvalidArchitecture
+from triveni.mpc.fixedpoint import OutOfRange, fixed_point
 from triveni.mpc.lowering import lower
 from triveni.mpc.sharing import components_of, split
 from triveni.sharing.failures import UnsupportedLayer, ValueOutOfRange
@@ -17,15 +17,16 @@ from triveni.sharing.keras_file import KerasModel
 class ModelShares:
     """What is handed over: the same architecture to all, `tensors[p]` to worker p alone.
 
-    A tensor is named ``<weight>/component_<c>``; the repr of a `Tensor` shows its shape only.
+    A tensor is named ``<weight>/component_<c>``; the repr of a `Tensor` shows its shape only. A worker that holds no
+    component is given none.
     """
 
     architecture: Architecture
     tensors: tuple[tuple[Tensor, ...], ...]
 
 
-def split_model(model: KerasModel) -> ModelShares:
-    """Encode the weights in fixed point and split each into its three components.
+def split_model(model: KerasModel, protocol: str) -> ModelShares:
+    """Encode the weights in the protocol's fixed point and split each into its components.
 
     Raises:
         UnsupportedLayer: the layers fit together, but cannot be lowered to steps on shares.
@@ -35,13 +36,14 @@ def split_model(model: KerasModel) -> ModelShares:
         network = lower(model.architecture)
     except InvalidArchitecture as error:
         raise UnsupportedLayer(error.layer, error.problem) from error
+    numbers = fixed_point(protocol)
     parties: tuple[list[Tensor], ...] = ([], [], [])
     for name, values in network.encode(model.weights).items():
         try:
-            components = split(fixedpoint.encode(values, name))
-        except fixedpoint.OutOfRange as error:
-            problem = f"is {error.problem}: at most ±{fixedpoint.MAX_MAGNITUDE:g} can be carried, scale the model down"
+            components = split(numbers.encode(values, name), protocol)
+        except OutOfRange as error:
+            problem = f"is {error.problem}: at most ±{error.at_most:g} can be carried, scale the model down"
             raise ValueOutOfRange(f"{name}{list(error.index)}", problem) from error
         for party, tensors in enumerate(parties):
-            tensors += (Tensor(f"{name}/component_{c}", components[c]) for c in components_of(party))
+            tensors += (Tensor(f"{name}/component_{c}", components[c]) for c in components_of(party, protocol))
     return ModelShares(model.architecture, tuple(map(tuple, parties)))

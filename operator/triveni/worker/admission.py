@@ -46,32 +46,31 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Answer:
-    """This worker's two components of the answer, (rows, *output shape) each."""
+    """This worker's components of the answer, (rows, *output shape) each."""
 
-    first: Words
-    second: Words
+    components: tuple[Words, ...]
 
     @property
     def nbytes(self) -> int:
-        """Size of both."""
-        return self.first.nbytes + self.second.nbytes
+        """Size of all."""
+        return sum(words.nbytes for words in self.components)
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Request(Generic[Waiter]):
-    """This worker's two components of a request's input, (rows, *input shape) each, and who waits for the answer."""
+    """This worker's components of a request's input, (rows, *input shape) each, and who waits for the answer."""
 
     key: str
     rows: int
     digest: bytes
-    shares: tuple[Words, Words]
+    shares: tuple[Words, ...]
     waiters: list[Waiter] = field(default_factory=list)
     stage: Stage = Stage.WAITING
 
     @property
     def nbytes(self) -> int:
-        """Size of both components."""
-        return self.shares[0].nbytes + self.shares[1].nbytes
+        """Size of all components."""
+        return sum(words.nbytes for words in self.shares)
 
     def wipe(self) -> None:
         """Overwrite the shares."""
@@ -186,7 +185,7 @@ class Admission(Generic[Waiter]):
         for request in list(self._requests.values()):
             self._forget(request)
         for kept in self._kept.values():
-            for words in (kept.answer.first, kept.answer.second):
+            for words in kept.answer.components:
                 words.fill(0)
         self._kept.clear()
         self._kept_bytes = 0

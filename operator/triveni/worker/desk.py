@@ -38,12 +38,12 @@ class Work:
     rows: int
     complete_at: float
 
-    def inputs(self) -> tuple[Words, Words]:
-        """This worker's two components of all rows; not copied if it is one request."""
+    def inputs(self) -> tuple[Words, ...]:
+        """This worker's components of all rows; not copied if it is one request."""
         if len(self.requests) == 1:
             return self.requests[0].shares
-        first, second = zip(*(request.shares for request in self.requests), strict=True)
-        return np.concatenate(first), np.concatenate(second)
+        components = zip(*(request.shares for request in self.requests), strict=True)
+        return tuple(np.concatenate(parts) for parts in components)
 
 
 class Desk:
@@ -72,7 +72,7 @@ class Desk:
         """Refused if a request of `nbytes` cannot be taken now."""
         self._admission.require_room(nbytes)
 
-    async def answer(self, key: str, digest: bytes, shares: tuple[Words, Words]) -> Answer:
+    async def answer(self, key: str, rows: int, digest: bytes, shares: tuple[Words, ...]) -> Answer:
         """This worker's part of the answer to a request, once all three workers hold their shares and it was run.
 
         If the caller stops waiting (is cancelled), the request is dropped unless it is being run already.
@@ -87,7 +87,7 @@ class Desk:
                 return found
             if found is None and self._closed is not None:
                 raise self._closed
-            request = found or Request(key, len(shares[0]), digest, shares)
+            request = found or Request(key, rows, digest, shares)
             request.waiters.append(waiter)
             if found is None:
                 self._admission.add(request, self.count)
@@ -190,12 +190,12 @@ class Desk:
             self.count = count
         return Work(requests, keys, rows, now)
 
-    def release(self, work: Work, first: Words, second: Words) -> None:
+    def release(self, work: Work, components: Sequence[Words]) -> None:
         """Count the rows of a run as answered, then let the answers out."""
         answers, start = [], 0
         for request in work.requests:
             rows = slice(start, start + request.rows)
-            answers.append((request, Answer(first[rows].copy(), second[rows].copy())))
+            answers.append((request, Answer(tuple(words[rows].copy() for words in components))))
             start = rows.stop
         with self._lock:
             self.count = self.count.answer(work.rows)

@@ -32,7 +32,7 @@ class Runs(Protocol):
     def ahead(self, run: int, rows: int, links: Links) -> None:
         """The part of a run that needs no request."""
 
-    def online(self, run: int, rows: int, x: tuple[Words, Words], links: Links) -> tuple[Words, Words]:
+    def online(self, run: int, rows: int, x: tuple[Words, ...], links: Links) -> tuple[Words, ...]:
         """The part of a run that does."""
 
 
@@ -161,10 +161,10 @@ class Engine:
         elif work is not None:
             if self._progress.prepared is None or self._progress.prepared.run != run:
                 self._machine.ahead(run, rows, self._links)
-            first, second = self._machine.online(run, rows, work.inputs(), self._links)
+            answer = self._machine.online(run, rows, work.inputs(), self._links)
             # Others may need what was sent to complete the run as well: only then may an answer leave.
             self._links.flush()
-            self._desk.release(work, first, second)
+            self._desk.release(work, answer)
             self._latencies.append(time.monotonic() - work.complete_at)
             self._rows_before = rows
         self._links.flush()

@@ -30,7 +30,7 @@ from triveni.api.inference import (
 )
 from triveni.identity.names import Identity, Role
 from triveni.identity.tls import WrongPeer, certified_identity
-from triveni.mpc.sharing import components_of
+from triveni.mpc.sharing import component_names
 from triveni.worker.admission import Answer, Words
 from triveni.worker.config import Config
 from triveni.worker.desk import Desk
@@ -97,7 +97,7 @@ class Front:
         self._config = config
         self._host = host
         self._log = log
-        self._components = tuple(f"component_{component}" for component in components_of(config.party))
+        self._components = component_names(config.party, config.protocol)
         self._forbidden: set[tuple[str, str]] = set()
         self._active = 0
         self._quiet = asyncio.Event()
@@ -220,15 +220,28 @@ class Front:
         if not isinstance(request_id, str) or not 1 <= len(request_id) <= MAX_ID:
             raise MalformedRequest("id", repr(request_id)[:80], f"a text of 1 to {MAX_ID} characters is needed")
         shares = self._request_shares(tensors, model)
+        rows = len(shares[0]) if shares else self._rows(header)
         digest = hashlib.sha256(body).digest()
-        answer = await desk.answer(f"{caller.client}/{request_id}", digest, shares)
+        answer = await desk.answer(f"{caller.client}/{request_id}", rows, digest, shares)
         return self._answered(request_id, answer, binary=header_length is not None)
 
-    def _request_shares(self, tensors: list[Tensor], model: Model) -> tuple[Words, Words]:
+    def _rows(self, header: Mapping[str, Any]) -> int:
+        """The number of rows of a request that has no tensors for this worker: its parameter `rows`."""
+        parameters = header.get("parameters")
+        rows = parameters.get("rows") if isinstance(parameters, dict) else None
+        if type(rows) is not int or not 1 <= rows <= self._config.max_rows:
+            raise MalformedRequest(
+                "parameters.rows", repr(rows)[:80], f"1 to {self._config.max_rows}, as the other two have, is needed"
+            )
+        return rows
+
+    def _request_shares(self, tensors: list[Tensor], model: Model) -> tuple[Words, ...]:
         names = tuple(tensor.name for tensor in tensors)
         if names != self._components:
             raise MalformedRequest(
-                "inputs", repr(names)[:200], f"worker {self._config.party} takes {' and '.join(self._components)}"
+                "inputs",
+                repr(names)[:200],
+                f"worker {self._config.party} takes {' and '.join(self._components) or 'none'}",
             )
         row = list(model.program.input_shape)
         for position, tensor in enumerate(tensors):
@@ -241,13 +254,12 @@ class Front:
                 raise MalformedRequest(
                     f"inputs[{position}].shape",
                     str(shape),
-                    f"[rows, {', '.join(map(str, row))}] with 1 to {self._config.max_rows} rows, the same for both, "
+                    f"[rows, {', '.join(map(str, row))}] with 1 to {self._config.max_rows} rows, the same for all, "
                     "is needed",
                     Reason.WRONG_SHAPE,
                 )
         # The kernel reads whole words: a body whose header was not padded is copied.
-        first, second = (np.require(tensor.data, np.int64, ["A", "C", "W"]) for tensor in tensors)
-        return first, second
+        return tuple(np.require(tensor.data, np.int64, ["A", "C", "W"]) for tensor in tensors)
 
     def _answered(self, request_id: str, answer: Answer, *, binary: bool) -> web.Response:
         header = {
@@ -255,8 +267,7 @@ class Front:
             "id": request_id,
             "parameters": {"epoch": self._config.epoch, "party": self._config.party},
         }
-        first, second = self._components
-        tensors = [Tensor(first, answer.first), Tensor(second, answer.second)]
+        tensors = [Tensor(*named) for named in zip(self._components, answer.components, strict=True)]
         if not binary:
             return _json(json_body=encode_json(header, tensors, "outputs"))
         length, chunks = encode(header, tensors, "outputs")

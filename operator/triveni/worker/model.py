@@ -15,11 +15,11 @@ from typing import Any
 from triveni.api.inference import DATATYPE, Reason, Tensor
 from triveni.mpc.architecture import Architecture, InvalidArchitecture
 from triveni.mpc.compile import compile_program
-from triveni.mpc.fixedpoint import FRACTIONAL_BITS
+from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.program import Program
 from triveni.mpc.prove import require_proof
 from triveni.mpc.schedule import Cost, Schedule
-from triveni.mpc.sharing import components_of
+from triveni.mpc.sharing import HELD, component_names
 from triveni.worker.admission import Words
 from triveni.worker.config import Config
 from triveni.worker.refusal import Refused
@@ -46,13 +46,17 @@ class Model:
 
     @property
     def row_bytes(self) -> int:
-        """Size of one row of a request: two components."""
-        return 16 * math.prod(self.program.input_shape)
+        """Size of one row of a request, for a worker that holds the most components."""
+        return self._word_bytes * math.prod(self.program.input_shape)
 
     @property
     def share_bytes(self) -> int:
-        """Size of this worker's two components of all weights."""
-        return sum(16 * math.prod(shape) for shape in self.program.weights.values())
+        """Size of the components of all weights, for a worker that holds the most."""
+        return sum(self._word_bytes * math.prod(shape) for shape in self.program.weights.values())
+
+    @property
+    def _word_bytes(self) -> int:
+        return 8 * max(map(len, HELD[self.program.protocol]))
 
 
 def read_architecture(document: Any, protocol: str) -> Architecture:
@@ -83,18 +87,14 @@ def prepare(architecture: Architecture, protocol: str, cache: Path | None, timeo
     return Model(architecture, program, Schedule(program).cost(), program.digest)
 
 
-def read_shares(tensors: Sequence[Tensor], program: Program, party: int) -> dict[str, tuple[Words, Words]]:
-    """This worker's two components of each weight, from tensors named `<weight>/component_<c>`.
+def read_shares(tensors: Sequence[Tensor], program: Program, party: int) -> dict[str, tuple[Words, ...]]:
+    """This worker's components of each weight, from tensors named `<weight>/component_<c>`.
 
     Raises:
         Refused: one is missing, unknown, twice there or of another shape.
     """
-    first, second = components_of(party)
-    wanted = {
-        f"{weight}/component_{component}": shape
-        for weight, shape in program.weights.items()
-        for component in (first, second)
-    }
+    mine = component_names(party, program.protocol)
+    wanted = {f"{weight}/{name}": shape for weight, shape in program.weights.items() for name in mine}
     given = {tensor.name: tensor.data for tensor in tensors}
     if len(given) != len(tensors) or set(given) != set(wanted):
         odd = sorted(set(given) ^ set(wanted))
@@ -104,22 +104,23 @@ def read_shares(tensors: Sequence[Tensor], program: Program, party: int) -> dict
             else "one is twice there"
         )
         raise Refused(
-            Reason.MALFORMED, f"inputs: {what}; worker {party} takes components {first} and {second} of each weight"
+            Reason.MALFORMED, f"inputs: {what}; worker {party} takes {' and '.join(mine) or 'nothing'} of each weight"
         )
     for name, shape in wanted.items():
         if given[name].shape != tuple(shape):
             raise Refused(
                 Reason.WRONG_SHAPE, f"inputs[{name}].shape: {list(given[name].shape)}; {list(shape)} is needed"
             )
-    return {
-        weight: (given[f"{weight}/component_{first}"], given[f"{weight}/component_{second}"])
-        for weight in program.weights
-    }
+    return {weight: tuple(given[f"{weight}/{name}"] for name in mine) for weight in program.weights}
 
 
 def metadata(model: Model, config: Config) -> dict[str, Any]:
-    """The public description of the model, in the form of the Open Inference Protocol."""
-    components = [f"component_{component}" for component in components_of(config.party)]
+    """The public description of the model, in the form of the Open Inference Protocol.
+
+    A worker that holds no component takes and gives no tensors; the shapes of a row are among the parameters, too.
+    """
+    program = model.program
+    components = component_names(config.party, program.protocol)
 
     def described(shape: Sequence[int]) -> list[dict[str, Any]]:
         return [{"name": name, "datatype": DATATYPE, "shape": [-1, *shape]} for name in components]
@@ -128,15 +129,17 @@ def metadata(model: Model, config: Config) -> dict[str, Any]:
         "name": config.name,
         "versions": [str(config.epoch)],
         "platform": "triveni",
-        "inputs": described(model.program.input_shape),
-        "outputs": described(model.program.output_shape),
+        "inputs": described(program.input_shape),
+        "outputs": described(program.output_shape),
         "parameters": {
             "namespace": config.namespace,
             "uid": config.uid,
             "epoch": config.epoch,
             "party": config.party,
-            "protocol": config.protocol,
-            "fractional_bits": FRACTIONAL_BITS,
+            "protocol": program.protocol,
+            "fractional_bits": fixed_point(program.protocol).fractional_bits,
+            "input_shape": list(program.input_shape),
+            "output_shape": list(program.output_shape),
             "max_rows": config.max_rows,
             "program_digest": model.digest,
             "architecture": model.architecture.document(),

@@ -38,11 +38,17 @@ def program_of(model_of: Callable[[str], KerasModel], programs: Path) -> Callabl
     return cache(lambda name: compile_program(model_of(name).architecture, cache=programs, timeout=120))
 
 
+@pytest.fixture(scope="session")
+def securenn_program_of(model_of: Callable[[str], KerasModel], programs: Path) -> Callable[[str], Program]:
+    """The same in SecureNN."""
+    return cache(lambda name: compile_program(model_of(name).architecture, "SecureNN", cache=programs, timeout=120))
+
+
 TRACE = """
 import sys
 from triveni.mpc.architecture import Architecture
 from triveni.mpc.compile.trace import trace
-sys.stdout.buffer.write(trace(Architecture.from_json(sys.stdin.buffer.read()), "test").to_json())
+sys.stdout.buffer.write(trace(Architecture.from_json(sys.stdin.buffer.read()), "ABY3", "test").to_json())
 """
 
 

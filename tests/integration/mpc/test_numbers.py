@@ -12,12 +12,12 @@ from tests.integration.mpc.test_compile import fresh_draws
 from triveni.mpc.architecture import Architecture, Dense, Relu
 from triveni.mpc.compile import compile_program
 from triveni.mpc.execute.interpret import evaluate_all
-from triveni.mpc.fixedpoint import FRACTIONAL_BITS
+from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.program import Program
 from triveni.mpc.sharing import reveal, split
 
 ROWS = 4096
-UNIT = 2**FRACTIONAL_BITS
+UNIT = 2 ** fixed_point("ABY3").fractional_bits
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.integration.cluster import BareClient, parts_of, revealed
 from tests.integration.secrecy.recording import Mutation, Recording, recording_cluster
 from tests.integration.secrecy.transcript import Run
 from triveni.client import Client
-from triveni.mpc import fixedpoint
+from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.sharing import components_of, split
 
 TIMES = 50
@@ -143,4 +143,4 @@ def _with_fixed_shares(words: Words, known: tuple[Words, Words, Words], party: i
 
 
 def _words(image: NDArray[np.floating]) -> Words:
-    return fixedpoint.encode(image[np.newaxis], "input")
+    return fixed_point("ABY3").encode(image[np.newaxis], "input")

@@ -15,11 +15,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from triveni.mpc import fixedpoint
+from triveni.mpc.fixedpoint import fixed_point
 
 LEAST_WORD = 2**12
 
-LEAST_VALUE = LEAST_WORD / fixedpoint.SCALE
+NUMBERS = fixed_point("ABY3")
+
+LEAST_VALUE = LEAST_WORD / NUMBERS.scale
 
 SHORT_TEXT, LONG_TEXT, IN_A_ROW = 5, 10, 4
 """A number of at least LONG_TEXT characters tells by itself; shorter ones do if IN_A_ROW of them follow one another,
@@ -104,7 +106,7 @@ class Secrets:
 
 def _patterns(array: NDArray[np.floating]) -> dict[Form, NDArray[np.uint64]]:
     values = array.ravel().astype(np.float64)
-    words = np.rint(values * fixedpoint.SCALE).astype(np.int64)
+    words = np.rint(values * NUMBERS.scale).astype(np.int64)
     words = np.unique(words[np.abs(words) >= LEAST_WORD])
     doubles = np.unique(values[np.abs(values) >= LEAST_VALUE])
     singles = values.astype("<f4")
@@ -123,7 +125,7 @@ def _texts(array: NDArray[np.floating]) -> set[bytes]:
     texts: set[str] = set()
     for value in np.unique(array).tolist():
         if abs(value) >= LEAST_VALUE:
-            texts |= {repr(value), str(np.float32(value)), f"{value:.6f}", str(round(value * fixedpoint.SCALE))}
+            texts |= {repr(value), str(np.float32(value)), f"{value:.6f}", str(round(value * NUMBERS.scale))}
     return {text.encode() for text in texts if len(text) >= SHORT_TEXT}
 
 

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from tests.integration.cluster import MODEL
 from tests.integration.secrecy.conftest import Honest, Spoiled
-from tests.integration.secrecy.search import Form, Hit, Secrets
-from triveni.mpc import fixedpoint
+from tests.integration.secrecy.search import NUMBERS, Form, Hit, Secrets
 from triveni.mpc.lowering import lower
 from triveni.sharing.keras_file import read_model
 
@@ -54,7 +53,7 @@ def test_an_input_that_was_not_split_is_found_where_it_went(spoiled: Spoiled) ->
 
 def test_an_input_in_a_log_is_found(honest: Honest, secrets: Secrets) -> None:
     log = honest.recording.own_files(0)["worker-0.log"]
-    for written in honest.digit.ravel().tolist(), fixedpoint.encode(honest.digit, "input").ravel().tolist():
+    for written in honest.digit.ravel().tolist(), NUMBERS.encode(honest.digit, "input").ravel().tolist():
         assert secrets.find(log + f'{{"event": "got", "words": {written}}}\n'.encode()) == {Hit("input", Form.TEXT)}
 
 
@@ -73,7 +72,7 @@ def test_a_single_secret_among_all_messages_is_found(
 
 
 def _as(form: Form, values: NDArray[np.floating]) -> bytes:
-    word = int(np.rint(float(values[0]) * fixedpoint.SCALE))
+    word = int(np.rint(float(values[0]) * NUMBERS.scale))
     match form:
         case Form.WORD:
             return word.to_bytes(8, "little", signed=True)

@@ -20,14 +20,14 @@ from tests.integration.serving.conftest import REQUEST_TIMEOUT_S
 from triveni.api.inference import HEADER_LENGTH, Reason, Tensor, encode
 from triveni.client import Client, WrongInput
 from triveni.identity.tls import client_context
-from triveni.mpc import fixedpoint
+from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.sharing import split
 
 ROW = (28, 28, 1)
 
 
 def shares_of(image: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
-    return split(fixedpoint.encode(image.reshape(-1, *ROW), "input"))
+    return split(fixed_point("ABY3").encode(image.reshape(-1, *ROW), "input"))
 
 
 @pytest.fixture(autouse=True)

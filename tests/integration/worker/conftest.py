@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.integration.worker.epoch import Epoch
+from triveni.mpc.sharing import HELD
 
 MakeEpoch = Callable[..., Any]
 
@@ -24,10 +25,13 @@ async def make_epoch(tmp_path: Path, programs: Path) -> AsyncIterator[MakeEpoch]
         yield make
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> AsyncIterator[Epoch]:
-    """One epoch that serves all tests of a module which do not end it."""
-    async with Epoch(tmp_path_factory.mktemp("shared"), programs, request_timeout_s=2.0) as epoch:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(HELD))
+async def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, programs: Path
+) -> AsyncIterator[Epoch]:
+    """One epoch for each protocol that serves all tests of a module which do not end it."""
+    directory = tmp_path_factory.mktemp("shared")
+    async with Epoch(directory, programs, protocol=request.param, request_timeout_s=2.0) as epoch:
         await epoch.serve()
         yield epoch
 

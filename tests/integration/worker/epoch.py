@@ -23,8 +23,8 @@ from triveni.identity.authority import Authority
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
 from triveni.identity.tls import client_context
-from triveni.mpc import fixedpoint
 from triveni.mpc.architecture import Architecture, Dense, Relu
+from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.lowering import lower
 from triveni.mpc.sharing import components_of, reveal, split
 
@@ -71,13 +71,14 @@ class Part:
     header_length: int
 
 
-def parts_of(request_id: str, x: np.ndarray) -> list[Part]:
+def parts_of(request_id: str, x: np.ndarray, protocol: str = "ABY3") -> list[Part]:
     """A request for three workers."""
-    components = split(fixedpoint.encode(x, "x"))
+    components = split(fixed_point(protocol).encode(x, "x"), protocol)
     parts = []
     for party in range(3):
-        tensors = [Tensor(f"component_{c}", components[c]) for c in components_of(party)]
-        length, chunks = encode({"id": request_id}, tensors)
+        tensors = [Tensor(f"component_{c}", components[c]) for c in components_of(party, protocol)]
+        header = {"id": request_id} if tensors else {"id": request_id, "parameters": {"rows": len(x)}}
+        length, chunks = encode(header, tensors)
         parts.append(Part(b"".join(chunks), length))
     return parts
 
@@ -128,6 +129,7 @@ class Epoch:
 
     def __init__(self, directory: Path, cache: Path, grant: int | None = None, **config: Any) -> None:
         self._directory = directory
+        self.protocol: str = config.get("protocol", "ABY3")
         self.authority = Authority.create("default", "uid")
         ports = _free_ports(9)
         self.fronts, self.peers, self.probes = ports[:3], ports[3:6], ports[6:]
@@ -149,7 +151,7 @@ class Epoch:
             "name": NAME,
             "epoch": 1,
             "party": party,
-            "protocol": "ABY3",
+            "protocol": self.protocol,
             "grant": grant,
             "listen": here(self.fronts[party]),
             "peer_listen": here(self.peers[party]),
@@ -195,7 +197,7 @@ class Epoch:
         return Client(self, self.session(Identity.of_client("default", "uid", name)), self._ids)
 
     async def put_architecture(self, architecture: Architecture = ARCHITECTURE) -> list[Mapping[str, Any]]:
-        body = json.dumps({"protocol": "ABY3", "architecture": architecture.document()}).encode()
+        body = json.dumps({"protocol": self.protocol, "architecture": architecture.document()}).encode()
         session = self.session(Identity.sharing_job("default", "uid", 1))
         sending = (self._put(session, party, "architecture", body, {}) for party in range(3))
         return list(await asyncio.gather(*sending))
@@ -212,13 +214,14 @@ class Epoch:
 
     def share_bodies(self) -> list[Part]:
         encoded = lower(ARCHITECTURE).encode(WEIGHTS)
-        shared = {name: split(fixedpoint.encode(values, name)) for name, values in encoded.items()}
+        numbers = fixed_point(self.protocol)
+        shared = {name: split(numbers.encode(values, name), self.protocol) for name, values in encoded.items()}
         parts = []
         for party in range(3):
             tensors = [
                 Tensor(f"{name}/component_{c}", components[c])
                 for name, components in shared.items()
-                for c in components_of(party)
+                for c in components_of(party, self.protocol)
             ]
             length, chunks = encode({}, tensors)
             parts.append(Part(b"".join(chunks), length))
@@ -270,20 +273,21 @@ class Client:
         self._ids = ids
 
     async def predict(self, x: np.ndarray) -> np.ndarray:
-        """The revealed answer; the replicated components have to agree."""
-        return join(await self.ask(parts_of(f"r{next(self._ids)}", x)))
+        """The revealed answer; replicated components have to agree."""
+        protocol = self._epoch.protocol
+        return join(await self.ask(parts_of(f"r{next(self._ids)}", x, protocol)), protocol)
 
-    async def ask(self, parts: list[Part]) -> list[tuple[np.ndarray, np.ndarray]]:
+    async def ask(self, parts: list[Part]) -> list[tuple[np.ndarray, ...]]:
         """Each worker's components; RefusedRequest of the first that refuses."""
         return list(await asyncio.gather(*(self.ask_one(party, part) for party, part in enumerate(parts))))
 
-    async def ask_one(self, party: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
+    async def ask_one(self, party: int, part: Part) -> tuple[np.ndarray, ...]:
         url = self._epoch.url(party, f"/v2/models/{NAME}/infer")
         headers = {HEADER_LENGTH: str(part.header_length)}
         async with self._session.post(url, data=part.body, headers=headers) as response:
             body = await accepted(response)
             _, outputs = decode(body, response.headers.get(HEADER_LENGTH), "outputs")
-        return outputs[0].data, outputs[1].data
+        return tuple(output.data for output in outputs)
 
     async def get(self, party: int, path: str) -> dict[str, Any]:
         async with self._session.get(self._epoch.url(party, path)) as response:
@@ -293,11 +297,13 @@ class Client:
         return await self.get(party, "/triveni/v1/status")
 
 
-def join(answers: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def join(answers: list[tuple[np.ndarray, ...]], protocol: str = "ABY3") -> np.ndarray:
     """The answer from the three workers' components."""
-    for component in range(3):
-        assert np.array_equal(answers[component][0], answers[component - 1][1])
-    return fixedpoint.decode(reveal(answers[0][0], answers[1][0], answers[2][0]))
+    held: dict[int, np.ndarray] = {}
+    for party, components in enumerate(answers):
+        for number, words in zip(components_of(party, protocol), components, strict=True):
+            assert np.array_equal(held.setdefault(number, words), words)
+    return fixed_point(protocol).decode(reveal(*held.values()))
 
 
 async def accepted(response: aiohttp.ClientResponse) -> bytes:

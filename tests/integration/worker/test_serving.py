@@ -21,7 +21,8 @@ from triveni.api.inference import HEADER_LENGTH, Reason
 from triveni.identity.authority import Authority
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
-from triveni.mpc.fixedpoint import FRACTIONAL_BITS
+from triveni.mpc.fixedpoint import fixed_point
+from triveni.mpc.sharing import component_names
 
 TOLERANCE = 1e-3
 
@@ -95,7 +96,8 @@ async def test_clients_that_use_the_same_ids_at_once_get_their_own_answers(share
     async def ask(name: str, number: int) -> None:
         client = shared.client(name)
         x = rows_of(number)
-        assert np.abs(join(await client.ask(parts_of("the same", x))) - plain(x)).max() < TOLERANCE
+        answers = await client.ask(parts_of("the same", x, shared.protocol))
+        assert np.abs(join(answers, shared.protocol) - plain(x)).max() < TOLERANCE
 
     await asyncio.gather(*(ask(f"client-{n}", n) for n in range(8)))
 
@@ -104,29 +106,28 @@ async def test_clients_that_use_the_same_ids_at_once_get_their_own_answers(share
 async def test_a_retry_gets_the_very_same_answer_and_is_counted_once(shared: Epoch) -> None:
     client = shared.client()
     before = [(await client.status(party))["answered"] for party in range(3)]
-    parts = parts_of("once", rows_of(1))
+    parts = parts_of("once", rows_of(1), shared.protocol)
     first, second = await client.ask(parts), await client.ask(parts)
     for one, other in zip(first, second, strict=True):
-        assert np.array_equal(one[0], other[0])
-        assert np.array_equal(one[1], other[1])
+        assert all(map(np.array_equal, one, other))
     assert [(await client.status(party))["answered"] for party in range(3)] == [count + 1 for count in before]
     with pytest.raises(RefusedRequest) as caught:
-        await client.ask(parts_of("once", rows_of(2)))
+        await client.ask(parts_of("once", rows_of(2), shared.protocol))
     assert (caught.value.status, caught.value.reason) == (409, Reason.REQUEST_ID_REUSED)
 
 
 @SHARED
 async def test_the_same_request_twice_has_fresh_masks_in_its_answer(shared: Epoch) -> None:
     client = shared.client()
-    first, second = [await client.ask(parts_of(request_id, rows_of(1))) for request_id in ("a", "b")]
+    first, second = [await client.ask(parts_of(request_id, rows_of(1), shared.protocol)) for request_id in ("a", "b")]
     for one, other in zip(first, second, strict=True):
-        assert not np.array_equal(one[0], other[0])
+        assert not any(map(np.array_equal, one, other))
 
 
 @SHARED
 async def test_shares_that_reach_only_two_workers_expire(shared: Epoch) -> None:
     client = shared.client()
-    parts = parts_of("half", rows_of(1))
+    parts = parts_of("half", rows_of(1), shared.protocol)
     ends = await asyncio.gather(client.ask_one(0, parts[0]), client.ask_one(2, parts[2]), return_exceptions=True)
     assert [(end.status, end.reason) for end in ends if isinstance(end, RefusedRequest)] == [(504, Reason.EXPIRED)] * 2
     x = rows_of(2)
@@ -149,12 +150,11 @@ async def test_the_three_workers_describe_the_same_model(shared: Epoch) -> None:
     described = [await client.get(party, f"/v2/models/{NAME}") for party in range(3)]
     assert [d["parameters"].pop("party") for d in described] == [0, 1, 2]
     assert described[0]["parameters"] == described[1]["parameters"] == described[2]["parameters"]
-    assert described[0]["inputs"] == [
-        {"name": "component_0", "datatype": "INT64", "shape": [-1, 4]},
-        {"name": "component_1", "datatype": "INT64", "shape": [-1, 4]},
-    ]
-    assert described[2]["outputs"][1] == {"name": "component_0", "datatype": "INT64", "shape": [-1, 3]}
-    assert described[0]["parameters"]["fractional_bits"] == FRACTIONAL_BITS
+    for party, description in enumerate(described):
+        names = component_names(party, shared.protocol)
+        for key, size in (("inputs", 4), ("outputs", 3)):
+            assert description[key] == [{"name": name, "datatype": "INT64", "shape": [-1, size]} for name in names]
+    assert described[0]["parameters"]["fractional_bits"] == fixed_point(shared.protocol).fractional_bits
     assert described[0]["parameters"]["max_rows"] == 32
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.e2e.bad_specs import BadSpec, bad_specs, good_spec
-from triveni.api.problems import not_built, problems_of
+from triveni.api.problems import problems_of
 from triveni.api.securemodel import SecureModel
 
 CASES = bad_specs()
@@ -17,10 +17,10 @@ ONLY_CLUSTERS_REFUSE = {"file-source"}
 
 def told(case: BadSpec) -> str:
     try:
-        secure_model = SecureModel.read(case.document)
+        SecureModel.read(case.document)
     except ValidationError as error:
         return "\n".join(map(str, problems_of(error)))
-    return str(not_built(secure_model.spec) or "")
+    return ""
 
 
 def test_the_spec_that_they_are_changes_of_is_good() -> None:

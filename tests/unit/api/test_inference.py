@@ -101,11 +101,15 @@ def test_a_field_that_does_not_fit_is_named(tensor: Any, field: str, reason: Rea
     assert str(caught.value).startswith(field)
 
 
-@pytest.mark.parametrize("document", [{}, {"inputs": []}, {"inputs": {}}, {"outputs": [described()]}])
+@pytest.mark.parametrize("document", [{}, {"inputs": {}}, {"outputs": [described()]}])
 def test_a_body_without_tensors_is_refused(document: Any) -> None:
     with pytest.raises(MalformedRequest) as caught:
         decode(*body_of(document))
     assert caught.value.field == "inputs"
+
+
+def test_a_body_may_have_a_list_of_no_tensors() -> None:
+    assert decode(*body_of({"id": "r", "inputs": []})) == ({"id": "r"}, [])
 
 
 @pytest.mark.parametrize("binary", [b"", bytes(15), bytes(17), bytes(24)])

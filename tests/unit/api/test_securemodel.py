@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from triveni.api.model_source import ConfigMapSource, HttpSource
-from triveni.api.problems import LABEL_RULE, SOURCE_CHOICE, not_built, problems_of
+from triveni.api.problems import LABEL_RULE, SOURCE_CHOICE, problems_of
 from triveni.api.securemodel import MAX_QUOTA, SecureModel
 
 DIGEST = "sha256:" + "0a" * 32
@@ -94,7 +94,7 @@ def test_anything_else_is_no_quota(quota: Any, shown: str) -> None:
         ("metadata.name", 12, "12 is not text; put it in quotes"),
         ("metadata.namespace", "-", f"'-' is not a namespace; {LABEL_RULE}, at most 63 characters"),
         ("spec", [], "a list is not a mapping; write its fields below it, indented"),
-        ("spec.protocol", "aby", "'aby' is not a protocol; use ABY3"),
+        ("spec.protocol", "aby", "'aby' is not a protocol; use ABY3 or SecureNN"),
         ("spec.recovery", "Maybe", "'Maybe' is not a way to recover; use Reshare (share again) or Never (stop)"),
         ("spec.batching.maxRows", 0, "0 is not a number of rows to run together; give a whole number from 1 to 256"),
         (
@@ -298,10 +298,9 @@ def test_a_path_may_not_lead_elsewhere(path: str) -> None:
     assert line.startswith("spec.model.source.persistentVolumeClaim")
 
 
-def test_a_protocol_that_is_not_built_may_be_written_and_is_told() -> None:
-    model = SecureModel.read(document(protocol="SecureNN"))
-    assert str(not_built(model.spec)) == "spec.protocol: SecureNN is not available in this version; use ABY3"
-    assert not_built(SecureModel.read(document()).spec) is None
+@pytest.mark.parametrize("protocol", ["ABY3", "SecureNN"])
+def test_both_protocols_may_be_written(protocol: str) -> None:
+    assert SecureModel.read(document(protocol=protocol)).spec.protocol == protocol
 
 
 def test_the_password_of_an_address_is_not_told() -> None:

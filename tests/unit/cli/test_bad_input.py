@@ -55,10 +55,10 @@ def test_a_quota_that_is_none(triveni: Triveni, quota: str) -> None:
     )
 
 
-def test_a_protocol_that_is_not_built(triveni: Triveni) -> None:
-    assert triveni("run", EXAMPLE, "--protocol", "SecureNN") == (
+def test_a_protocol_that_there_is_not(triveni: Triveni) -> None:
+    assert triveni("run", EXAMPLE, "--protocol", "Shamir") == (
         2,
-        "triveni: --protocol: SecureNN is not available in this version; use ABY3\n",
+        "triveni: --protocol: 'Shamir' is not a protocol; use ABY3 or SecureNN\n",
     )
 
 

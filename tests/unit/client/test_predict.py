@@ -43,7 +43,7 @@ from triveni.client.sockets import Sockets
 from triveni.identity.authority import Authority
 from triveni.identity.names import Identity
 from triveni.identity.tls import server_context
-from triveni.mpc import fixedpoint
+from triveni.mpc.fixedpoint import fixed_point
 
 ONE = np.arange(6.0).reshape(INPUT_SHAPE)
 
@@ -143,7 +143,7 @@ async def test_the_same_input_is_split_differently_each_time_and_no_worker_can_j
 ) -> None:
     for _ in range(20):
         await client.predict(ONE)
-    words = set(fixedpoint.encode(ONE, "x").ravel().tolist()) - {0}
+    words = set(fixed_point("ABY3").encode(ONE, "x").ravel().tolist()) - {0}
     for worker in workers.parties:
         seen: set[int] = set()
         for _, body in worker.seen:

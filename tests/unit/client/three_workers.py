@@ -23,8 +23,8 @@ from triveni.identity.authority import Authority
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
 from triveni.identity.tls import server_context
-from triveni.mpc.fixedpoint import FRACTIONAL_BITS
-from triveni.mpc.sharing import components_of
+from triveni.mpc.fixedpoint import fixed_point
+from triveni.mpc.sharing import component_names, components_of
 
 NAMESPACE, UID, NAME = "default", "5f0c", "mnist"
 
@@ -57,6 +57,7 @@ class Worker:
     seen: list[tuple[str, bytes]] = field(default_factory=list)
     misdeeds: deque[Misdeed] = field(default_factory=deque)
     always: Misdeed | None = None
+    protocol: str = "ABY3"
     metadata_asked: int = 0
     tamper: Callable[[int, NDArray[np.int64]], NDArray[np.int64]] = lambda _, words: words
     reword: Callable[[web.Response], web.Response] = lambda response: response
@@ -86,7 +87,7 @@ class Worker:
         return self.reword(web.json_response(self._description()))
 
     def _description(self) -> dict[str, Any]:
-        components = [f"component_{c}" for c in components_of(self.party)]
+        components = component_names(self.party, self.protocol)
 
         def tensors(*shape: int) -> list[dict[str, Any]]:
             return [{"name": name, "datatype": "INT64", "shape": [-1, *shape]} for name in components]
@@ -100,8 +101,10 @@ class Worker:
                 "uid": UID,
                 "epoch": self.epoch,
                 "party": self.party,
-                "protocol": "ABY3",
-                "fractional_bits": FRACTIONAL_BITS,
+                "protocol": self.protocol,
+                "fractional_bits": fixed_point(self.protocol).fractional_bits,
+                "input_shape": list(INPUT_SHAPE),
+                "output_shape": [4],
                 "max_rows": self.max_rows,
                 "program_digest": self.program_digest,
             },
@@ -114,11 +117,12 @@ class Worker:
         misdeed = self.misdeeds.popleft() if self.misdeeds else self.always
         if misdeed is not None and (response := await misdeed(self, request, body)) is not None:
             return response
-        assert [t.name for t in tensors] == [f"component_{c}" for c in components_of(self.party)]
-        assert len(tensors[0].data) <= self.max_rows
+        assert [t.name for t in tensors] == [*component_names(self.party, self.protocol)]
+        rows = len(tensors[0].data) if tensors else header["parameters"]["rows"]
+        assert 1 <= rows <= self.max_rows
         answers = [
             Tensor(t.name, self.tamper(c, t.data.reshape(-1, 6) @ MATRIX))
-            for c, t in zip(components_of(self.party), tensors, strict=True)
+            for c, t in zip(components_of(self.party, self.protocol), tensors, strict=True)
         ]
         reply = {"id": header["id"], "parameters": {"epoch": self.epoch, "party": self.party}}
         length, chunks = encode(reply, answers, "outputs")
@@ -170,11 +174,13 @@ class Workers:
 
 
 @asynccontextmanager
-async def three_workers(epoch: int = 1) -> AsyncIterator[Workers]:
+async def three_workers(epoch: int = 1, protocol: str = "ABY3") -> AsyncIterator[Workers]:
     """Serving until the end of the block."""
     authority = Authority.create(NAMESPACE, UID)
     credentials = authority.issue(Identity.of_client(NAMESPACE, UID, "tests"))
-    workers = Workers(authority, [Worker(party, epoch, authority) for party in range(3)], credentials)
+    workers = Workers(
+        authority, [Worker(party, epoch, authority, protocol=protocol) for party in range(3)], credentials
+    )
     try:
         for worker in workers.parties:
             await worker.start()

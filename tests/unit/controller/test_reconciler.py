@@ -16,6 +16,9 @@ from triveni.controller.metrics import Metrics
 from triveni.controller.objects import Settings
 from triveni.controller.reconciler import Reconciler
 
+FILE = {"source": {"file": {"path": "mnist.keras"}}}
+"""What is of use on one machine only."""
+
 KEPT = {
     "Secret/mnist-ca",
     "Secret/mnist-client",
@@ -257,9 +260,9 @@ def test_before_certificates_expire_a_new_epoch_and_a_new_client_secret_come() -
 def test_a_spec_that_cannot_be_carried_out_ends_the_epoch_that_serves_the_one_before() -> None:
     world = serving()
     world.serve(4)
-    world.cluster.change_spec(protocol="SecureNN")
+    world.cluster.change_spec(model=FILE)
     world.reconcile()
-    assert world.reason("Accepted") == ("False", "ProtocolNotBuilt")
+    assert world.reason("Accepted") == ("False", "InvalidSpec")
     assert world.status.quota is not None
     assert world.status.quota.charged == 4
     assert not world.cluster.of("Pod")
@@ -330,9 +333,9 @@ def test_what_the_api_server_refuses_is_said_in_a_condition_and_tried_again() ->
 
 
 def test_a_bad_spec_is_said_in_the_condition_accepted_and_nothing_is_made() -> None:
-    world = World(protocol="SecureNN")
+    world = World(model=FILE)
     world.reconcile()
-    assert world.reason("Accepted") == ("False", "ProtocolNotBuilt")
+    assert world.reason("Accepted") == ("False", "InvalidSpec")
     assert world.cluster.names() == set()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.mpc.execute.machine_programs import given
+from tests.unit.mpc.securenn_programs import securenn_program
 from triveni.mpc.affine import ROWS, Affine
 from triveni.mpc.program import Draw, Input, Node, Program
-from triveni.mpc.schedule import Phase, Schedule
+from triveni.mpc.schedule import Phase, Schedule, is_masked_weight
 
 SHAPE = (ROWS,)
 
@@ -73,12 +75,32 @@ def test_what_no_message_needs_is_computed_while_the_messages_travel() -> None:
 def test_weight_work_is_done_once_at_setup() -> None:
     folded = add(0, secret("w", 0, 0), secret("v", 0, 0))
     schedule = Schedule(program(add(0, folded, secret("x", 0, 0)), draw(1, 1), draw(2, 2, (2,))))
-    assert schedule.party(0).setup == (folded,)
+    (only,) = schedule.party(0).setup
+    assert only.after == (folded,)
+    assert not only.sends
 
 
 def test_a_weight_value_that_would_be_sent_at_setup_is_refused() -> None:
-    with pytest.raises(ValueError, match="without a mask"):
+    with pytest.raises(ValueError, match="no weight minus a mask"):
         Schedule(program(secret("x", 0, 0), add(1, secret("w", 0, 0), draw(1, 1)), draw(2, 2, (2,))))
+
+
+def test_a_weight_minus_a_draw_of_the_epoch_is_sent_once_at_setup() -> None:
+    schedule = Schedule(securenn_program())
+    assert [len(schedule.party(p).setup[0].sends.get(1 - p, ())) for p in (0, 1)] == [2, 2]
+    assert schedule.party(2).setup[0].sends == {}
+    assert schedule.cost().setup_bytes == Affine(2 * 8 * (4 * 3 + 3 * 2))
+    assert all(is_masked_weight(m.node) for m in schedule.messages if m.phase is Phase.SETUP)
+
+
+@pytest.mark.parametrize("epoch", [True, False])
+@pytest.mark.parametrize("op", ["add", "sub"])
+def test_only_a_difference_to_a_draw_of_the_epoch_is_a_masked_weight(op: str, epoch: bool) -> None:
+    weight = given(0, "w", 0, (3,))
+    mask = Node("draw", (), {}, weight.shape, "i8", 0, Draw((0, 2), 0, epoch))
+    assert is_masked_weight(Node(op, (weight, mask), {}, weight.shape, "i8", 0)) == (op == "sub" and epoch)
+    assert not is_masked_weight(Node("sub", (given(0, "x", 0, (3,)), mask), {}, weight.shape, "i8", 0))
+    assert not is_masked_weight(Node("sub", (given(0, "v", 0, (1,)), mask), {}, weight.shape, "i8", 0))
 
 
 def test_both_ends_of_every_frame_agree() -> None:

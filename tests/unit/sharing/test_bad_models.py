@@ -25,7 +25,7 @@ def test_sharing_it_fails_as_the_condition_says(case: BadSpec, tmp_path: Path) -
     assert case.expected is not None
     (tmp_path / "model.keras").write_bytes(case.model)
     with pytest.raises(SharingFailure) as caught:
-        split_model(read_model(tmp_path / "model.keras"))
+        split_model(read_model(tmp_path / "model.keras"), "ABY3")
     assert caught.value.permanent
     assert caught.value.reason in case.expected.reasons
     assert case.expected.message in str(caught.value)

@@ -26,7 +26,7 @@ from triveni.sharing.worker_link import Address
 
 ME = Identity.sharing_job(NAMESPACE, UID, EPOCH)
 
-SHARES = split_model(KerasModel(Architecture((3,), (Dense("d", 2),)), {"d": (array(3, 2), array(2))}))
+SHARES = split_model(KerasModel(Architecture((3,), (Dense("d", 2),)), {"d": (array(3, 2), array(2))}), "ABY3")
 
 Steps = list[tuple[str, Mapping[str, Any]]]
 
@@ -73,7 +73,7 @@ async def test_each_worker_gets_the_architecture_and_its_own_shares(fronts: list
 
 async def test_shares_of_many_megabytes_arrive(fronts: list[Front]) -> None:
     architecture = Architecture((1000,), (Dense("d", 500),))
-    shares = split_model(KerasModel(architecture, {"d": (array(1000, 500), array(500))}))
+    shares = split_model(KerasModel(architecture, {"d": (array(1000, 500), array(500))}), "ABY3")
     await run(fronts, shares=shares)
     np.testing.assert_array_equal(fronts[2].tensors[0].data, shares.tensors[2][0].data)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.sharing.keras_files import array
 from triveni.mpc.architecture import Architecture, AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Flatten
-from triveni.mpc.fixedpoint import decode, encode
+from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.lowering import lower
 from triveni.mpc.sharing import reveal
 from triveni.sharing.failures import UnsupportedLayer, ValueOutOfRange
@@ -32,15 +32,15 @@ def component(
 
 
 def test_the_three_components_of_each_weight_add_up_to_it() -> None:
-    shares = split_model(model())
+    shares = split_model(model(), "ABY3")
     expected = lower(ARCHITECTURE).encode(model().weights)
     for name, values in expected.items():
         words = reveal(*(component(shares, name, c, holder=c) for c in range(3)))
-        np.testing.assert_allclose(decode(words), values, atol=2**-20)
+        np.testing.assert_allclose(fixed_point("ABY3").decode(words), values, atol=2**-20)
 
 
 def test_each_worker_gets_its_two_components_of_each_weight_and_no_more() -> None:
-    shares = split_model(model())
+    shares = split_model(model(), "ABY3")
     names = ["conv/kernel", "conv/bias", "logits/kernel", "logits/bias"]
     for party, tensors in enumerate(shares.tensors):
         assert [t.name for t in tensors] == [
@@ -48,8 +48,23 @@ def test_each_worker_gets_its_two_components_of_each_weight_and_no_more() -> Non
         ]
 
 
+def test_in_securenn_workers_0_and_1_get_a_component_each_and_worker_2_nothing() -> None:
+    shares = split_model(model(), "SecureNN")
+    assert [len(tensors) for tensors in shares.tensors] == [4, 4, 0]
+    for name, values in lower(ARCHITECTURE).encode(model().weights).items():
+        words = reveal(*(component(shares, name, c, holder=c) for c in range(2)))
+        np.testing.assert_allclose(fixed_point("SecureNN").decode(words), values, atol=2**-16)
+
+
+def test_in_securenn_a_weight_above_128_is_too_large() -> None:
+    kernel = np.full((3, 3, 1, 2), 128.5, np.float32)
+    assert split_model(model(kernel), "ABY3")
+    with pytest.raises(ValueOutOfRange, match="at most ±128 can be carried"):
+        split_model(model(4 * kernel), "SecureNN")
+
+
 def test_the_two_holders_of_a_component_get_the_same() -> None:
-    shares = split_model(model())
+    shares = split_model(model(), "ABY3")
     for c in range(3):
         np.testing.assert_array_equal(
             component(shares, "logits/kernel", c, holder=c), component(shares, "logits/kernel", c, holder=(c - 1) % 3)
@@ -57,9 +72,11 @@ def test_the_two_holders_of_a_component_get_the_same() -> None:
 
 
 def test_no_share_of_a_worker_is_a_weight_and_none_is_used_twice() -> None:
-    plain = set(encode(lower(ARCHITECTURE).encode(model().weights)["logits/kernel"], "w").ravel().tolist())
+    plain = set(
+        fixed_point("ABY3").encode(lower(ARCHITECTURE).encode(model().weights)["logits/kernel"], "w").ravel().tolist()
+    )
     seen: set[int] = set()
-    for shares in (split_model(model()) for _ in range(10)):
+    for shares in (split_model(model(), "ABY3") for _ in range(10)):
         words = {word for tensor in shares.tensors[1] for word in tensor.data.ravel().tolist()}
         assert not words & (plain | seen)
         seen |= words
@@ -69,7 +86,7 @@ def test_a_weight_that_is_too_large_is_named_and_not_shown() -> None:
     kernel = np.zeros((3, 3, 1, 2), np.float32)
     kernel[0, 0, 0, 1] = 987654.0
     with pytest.raises(ValueOutOfRange, match=r"conv/kernel\[0, 0, 0, 1\] is too large") as error:
-        split_model(model(kernel))
+        split_model(model(kernel), "ABY3")
     assert "9876" not in f"{error.value} {error.value!r}"
 
 
@@ -77,8 +94,8 @@ def test_a_network_that_cannot_be_lowered_is_refused() -> None:
     """Its kernel has 3 * 3 * 1500 weights, but with the zeros between channels more than are served."""
     large = KerasModel(Architecture((3, 3, 1500), (DepthwiseConv2D("depthwise", (3, 3)),)), {})
     with pytest.raises(UnsupportedLayer, match="layer 'depthwise': it is computed with more than"):
-        split_model(large)
+        split_model(large, "ABY3")
 
 
 def test_no_repr_shows_a_share() -> None:
-    assert "array" not in repr(split_model(model()))
+    assert "array" not in repr(split_model(model(), "ABY3"))

@@ -21,7 +21,7 @@ def request(key: str = "c/a", rows: int = 1, body: bytes = b"body") -> Request[s
 
 
 def answer(value: int = 7) -> Answer:
-    return Answer(np.full((1, 2), value), np.full((1, 2), value))
+    return Answer((np.full((1, 2), value), np.full((1, 2), value)))
 
 
 def reason_of(action: object) -> Reason:
@@ -175,8 +175,8 @@ def test_at_the_end_everything_is_overwritten_and_whoever_waits_is_named() -> No
     held.answer(held.order(["c/a"], 1)[0], kept)
     held.add(waiting, NO_LIMIT)
     assert held.clear() == ["alice"]
-    assert not kept.first.any()
-    assert not kept.second.any()
+    assert not kept.components[0].any()
+    assert not kept.components[1].any()
     assert not waiting.shares[0].any()
     assert held.find("c/a", b"body") is None
 

@@ -47,7 +47,7 @@ class Desks:
 
     async def ask(self, party: int, key: str, rows: int = 1, body: bytes = b"", value: int = 1) -> asyncio.Task[Answer]:
         shares = (np.full((rows, 4), value), np.full((rows, 4), value))
-        task = asyncio.create_task(self.desks[party].answer(key, body, shares))
+        task = asyncio.create_task(self.desks[party].answer(key, rows, body, shares))
         self.tasks.append(task)
         await settle()
         return task
@@ -63,7 +63,7 @@ class Desks:
         works = [work, *(self.desks[party].take_ordered(work.keys, work.rows) for party in (1, 2))]
         for desk, mine in zip(self.desks, works, strict=True):
             first, second = mine.inputs()
-            desk.release(mine, first + 1, second + 1)
+            desk.release(mine, (first + 1, second + 1))
         await settle()
         return work
 
@@ -81,7 +81,7 @@ async def refusal(task: asyncio.Task[Answer]) -> Refused:
 
 async def answered(task: asyncio.Task[Answer]) -> int:
     answer = await asyncio.wait_for(task, 5)
-    return int(answer.first[0, 0])
+    return int(answer.components[0][0, 0])
 
 
 async def test_a_request_is_answered_once_all_three_have_their_shares() -> None:
@@ -108,9 +108,9 @@ async def test_requests_that_run_together_each_get_their_own_rows() -> None:
     for value, three in tasks.items():
         for task in three:
             answer = await task
-            assert answer.first.shape == (value % 3 + 1, 4)
-            assert (answer.first == value + 1).all()
-            assert (answer.second == value + 1).all()
+            assert answer.components[0].shape == (value % 3 + 1, 4)
+            assert (answer.components[0] == value + 1).all()
+            assert (answer.components[1] == value + 1).all()
 
 
 async def test_the_engine_is_woken_when_a_request_is_complete_and_not_before() -> None:
@@ -148,7 +148,7 @@ async def test_a_retry_joins_the_request_that_waits_and_gets_the_answer_that_was
     await desks.run()
     assert await answered(again) == await answered(tasks[1]) == 2
     late = await desks.ask(1, "c/a")
-    assert (await late).first is (await again).first
+    assert (await late).components is (await again).components
     assert desks.desks[1].count.answered == 1
     assert desks.desks[0].take_batch(32) is None
 
@@ -217,7 +217,7 @@ async def test_a_request_that_was_ordered_runs_and_counts_though_its_client_has_
     desks.deliver()
     works = [work, *(desks.desks[party].take_ordered(work.keys, work.rows) for party in (1, 2))]
     for desk, mine in zip(desks.desks, works, strict=True):
-        desk.release(mine, *mine.inputs())
+        desk.release(mine, mine.inputs())
     await settle()
     assert [desk.count.answered for desk in desks.desks] == [1, 1, 1]
     assert await answered(await desks.ask(1, "c/a")) == 1
@@ -289,7 +289,7 @@ async def test_a_closed_desk_refuses_all_but_answers_that_it_has() -> None:
 async def test_too_many_requests_are_told_to_come_back() -> None:
     desk = Desks().desks[1]
     shares = (np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64))
-    tasks = [asyncio.create_task(desk.answer(f"c/{n}", b"", shares)) for n in range(MAX_REQUESTS + 1)]
+    tasks = [asyncio.create_task(desk.answer(f"c/{n}", 1, b"", shares)) for n in range(MAX_REQUESTS + 1)]
     assert (await refusal(tasks[-1])).reason is Reason.BUSY
     with pytest.raises(Refused):
         desk.require_room(1)

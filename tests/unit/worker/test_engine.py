@@ -78,7 +78,7 @@ class Workers:
 
     async def ask(self, key: str, value: int, rows: int = 1) -> list[Any]:
         shares = [(np.full((rows, 4), value), np.full((rows, 4), value)) for _ in range(3)]
-        asking = (desk.answer(key, b"", mine) for desk, mine in zip(self.desks, shares, strict=True))
+        asking = (desk.answer(key, rows, b"", mine) for desk, mine in zip(self.desks, shares, strict=True))
         return await asyncio.wait_for(asyncio.gather(*asking, return_exceptions=True), 10)
 
     async def ending(self, position: int) -> Ending:
@@ -115,7 +115,7 @@ async def workers(three_links: list[DataLinks]) -> AsyncIterator[MakeWorkers]:
 
 
 def values(answers: list[Any]) -> list[int]:
-    return [int(answer.first[0, 0]) for answer in answers]
+    return [int(answer.components[0][0, 0]) for answer in answers]
 
 
 async def test_many_requests_at_once_each_get_their_own_answer(workers: MakeWorkers) -> None:
@@ -124,7 +124,7 @@ async def test_many_requests_at_once_each_get_their_own_answer(workers: MakeWork
     answers = await asyncio.gather(*(three.ask(f"c/{n}", n, rows=n % 3 + 1) for n in range(60)))
     for number, own in enumerate(answers):
         assert values(own) == [number + 1] * 3
-        assert all(len(answer.first) == number % 3 + 1 for answer in own)
+        assert all(len(answer.components[0]) == number % 3 + 1 for answer in own)
     assert len({desk.count for desk in three.desks}) == 1
     assert three.desks[0].count.answered == sum(n % 3 + 1 for n in range(60))
     runs = [run for part, run, _ in three.machines[0].calls if part == "online"]

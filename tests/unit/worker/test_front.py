@@ -43,7 +43,7 @@ class FakeDesk:
     def require_room(self, nbytes: int) -> None:
         assert nbytes > 0
 
-    async def answer(self, key: str, digest: bytes, shares: tuple[Words, Words]) -> Answer:
+    async def answer(self, key: str, rows: int, digest: bytes, shares: tuple[Words, ...]) -> Answer:
         self.asked.append((key, digest))
         try:
             if self.act is not None:
@@ -51,7 +51,7 @@ class FakeDesk:
         except asyncio.CancelledError:
             self.left.append(key)
             raise
-        return Answer(shares[0].copy(), shares[1].copy())
+        return Answer(tuple(words.copy() for words in shares))
 
 
 class FakeHost:

@@ -18,9 +18,14 @@ from triveni.worker.refusal import Refused
 
 ARCHITECTURE = Architecture((4,), (Dense("first", 3, use_bias=True),))
 PROGRAM: Any = SimpleNamespace(
-    weights={"first/kernel": (4, 3), "first/bias": (3,)}, input_shape=(4,), output_shape=(3,), digest="ab" * 32
+    protocol="ABY3",
+    weights={"first/kernel": (4, 3), "first/bias": (3,)},
+    input_shape=(4,),
+    output_shape=(3,),
+    digest="ab" * 32,
 )
-MODEL = Model(ARCHITECTURE, PROGRAM, Cost(5, 2, Affine(10, 100), Affine(0, 7)), PROGRAM.digest)
+ADDITIVE: Any = SimpleNamespace(**{**vars(PROGRAM), "protocol": "SecureNN"})
+MODEL = Model(ARCHITECTURE, PROGRAM, Cost(5, 2, Affine(10, 100), Affine(0, 7), Affine(0)), PROGRAM.digest)
 
 
 def shares(party: int = 1) -> list[Tensor]:
@@ -93,6 +98,17 @@ def test_shares_that_are_not_exactly_its_own_are_refused(tensors: list[Tensor], 
     assert "/component_" in caught.value.message or "twice" in caught.value.message
 
 
+def test_in_securenn_workers_take_one_component_or_nothing() -> None:
+    first = [tensor for tensor in shares(0) if tensor.name.endswith("_0")]
+    assert {name: len(components) for name, components in read_shares(first, ADDITIVE, 0).items()} == {
+        "first/kernel": 1,
+        "first/bias": 1,
+    }
+    assert read_shares([], ADDITIVE, 2) == {"first/kernel": (), "first/bias": ()}
+    with pytest.raises(Refused, match="worker 2 takes nothing of each weight"):
+        read_shares(first, ADDITIVE, 2)
+
+
 def test_sizes_are_those_of_two_components() -> None:
     assert MODEL.row_bytes == 2 * 8 * 4
     assert MODEL.share_bytes == 2 * 8 * (12 + 3)
@@ -122,3 +138,27 @@ def test_the_description_has_everything_that_a_client_needs() -> None:
     assert (parameters["namespace"], parameters["uid"], parameters["epoch"], parameters["party"]) == ("ns", "u", 3, 2)
     assert parameters["program_digest"] == "ab" * 32
     assert Architecture.from_document(parameters["architecture"]) == ARCHITECTURE
+
+
+def test_a_worker_without_components_describes_the_rows_all_the_same() -> None:
+    model = Model(ARCHITECTURE, ADDITIVE, MODEL.cost, MODEL.digest)
+    here = Address("127.0.0.1", 1)
+    config = Config(
+        namespace="ns",
+        uid="u",
+        name="mnist",
+        epoch=3,
+        party=2,
+        protocol="SecureNN",
+        grant=None,
+        listen=here,
+        peer_listen=here,
+        peers={0: here, 1: here},
+        credentials=Path("c"),
+        report=Path("r"),
+    )
+    described = metadata(model, config)
+    assert (described["inputs"], described["outputs"]) == ([], [])
+    parameters = described["parameters"]
+    assert (parameters["input_shape"], parameters["output_shape"]) == ([4], [3])
+    assert (parameters["protocol"], parameters["fractional_bits"]) == ("SecureNN", 16)

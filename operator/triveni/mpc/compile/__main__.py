@@ -1,4 +1,7 @@
-"""The compiler's process: an architecture on standard input, its program, if it can be proved, on standard output."""
+"""The compiler's process, given a protocol's name: an architecture on standard input, its program on standard output.
+
+There is no program if it cannot be proved.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def main() -> int:
         sys.stderr.write(f"{error.name} is not installed here; install triveni[compile]\n")
         return 1
     try:
-        program = optimise(trace(Architecture.from_json(sys.stdin.buffer.read()), COMPILER))
+        program = optimise(trace(Architecture.from_json(sys.stdin.buffer.read()), sys.argv[1], COMPILER))
         require_proof(program)
     except (InvalidArchitecture, Untraceable, Unproven) as error:
         sys.stderr.write(f"{error}\n")

@@ -18,8 +18,9 @@ from pathlib import Path
 import triveni
 from triveni.mpc.architecture import Architecture
 from triveni.mpc.program import Program
+from triveni.mpc.sharing import HELD
 
-PROTOCOLS = ("ABY3",)
+PROTOCOLS = tuple(HELD)
 
 
 @dataclass(eq=False)
@@ -35,9 +36,10 @@ class CompileError(Exception):
 def _compiler() -> str:
     """Names everything but the architecture that a program's bytes depend on."""
     mpc = Path(__file__).parents[1]
-    sources = [mpc / f"{name}.py" for name in ("affine", "fixedpoint", "ops", "passes", "program")]
+    names = ("affine", "comparison", "fixedpoint", "ops", "passes", "program", "sharing")
     rooms = [file for room in ("lowering", "compile") for file in sorted((mpc / room).glob("*.py"))]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in [*sources, *rooms]))
+    sources = [*(mpc / f"{name}.py" for name in names), *rooms]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources))
     versions = {name: _version(name) for name in ("tensorflow", "tf-encrypted")}
     parts = [f"{name} {version}" for name, version in versions.items()]
     return ", ".join([f"triveni {triveni.__version__} ({digest.hexdigest()[:12]})", *parts])
@@ -71,38 +73,38 @@ def compile_program(
         raise CompileError(f"protocol {protocol!r} is not built; {', '.join(PROTOCOLS)} is")
     deadline = time.monotonic() + timeout
     if cache is None:
-        return _checked(_run(architecture, timeout), architecture)
+        return _checked(_run(architecture, protocol, timeout), architecture, protocol)
     cache.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(b"\0".join([COMPILER.encode(), protocol.encode(), architecture.to_json()])).hexdigest()
     path = cache / f"{name}.program.json"
     with _lock(cache / f"{name}.lock", deadline):
-        cached = _cached(path, architecture)
+        cached = _cached(path, architecture, protocol)
         if cached is None:
-            data = _run(architecture, deadline - time.monotonic())
-            cached = _checked(data, architecture)
+            data = _run(architecture, protocol, deadline - time.monotonic())
+            cached = _checked(data, architecture, protocol)
             _write(path, data)
     return cached
 
 
-def _cached(path: Path, architecture: Architecture) -> Program | None:
+def _cached(path: Path, architecture: Architecture, protocol: str) -> Program | None:
     try:
-        return _checked(path.read_bytes(), architecture)
+        return _checked(path.read_bytes(), architecture, protocol)
     except (OSError, CompileError):
         return None  # never made, or damaged: made anew
 
 
-def _checked(data: bytes, architecture: Architecture) -> Program:
+def _checked(data: bytes, architecture: Architecture, protocol: str) -> Program:
     try:
         program = Program.from_json(data)
     except ValueError as error:
         raise CompileError(str(error)) from error
-    if program.architecture_digest != architecture.digest or program.compiler != COMPILER:
-        raise CompileError("the program is of another architecture or compiler")
+    if (program.architecture_digest, program.protocol, program.compiler) != (architecture.digest, protocol, COMPILER):
+        raise CompileError("the program is of another architecture, protocol or compiler")
     return program
 
 
-def _run(architecture: Architecture, timeout: float) -> bytes:
-    command = [sys.executable, "-m", "triveni.mpc.compile"]
+def _run(architecture: Architecture, protocol: str, timeout: float) -> bytes:
+    command = [sys.executable, "-m", "triveni.mpc.compile", protocol]
     try:
         done = subprocess.run(
             command, input=architecture.to_json(), capture_output=True, timeout=max(timeout, 0.0), check=False

@@ -6,7 +6,8 @@ values, so the program holds for any number of rows, and a graph whose structure
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,17 @@ import tensorflow as tf
 
 from triveni.mpc.affine import line_through
 from triveni.mpc.architecture import Architecture
-from triveni.mpc.compile.build import build
-from triveni.mpc.compile.tfe import traced_protocol
+from triveni.mpc.compile.aby3 import TracedABY3
+from triveni.mpc.compile.build import Protocol, build
+from triveni.mpc.compile.securenn import TracedSecureNN
+from triveni.mpc.compile.tfe import DrawRecorder, fresh_graph
 from triveni.mpc.lowering import Network, lower
 from triveni.mpc.program import Draw, Dtype, Input, Node, Program
+
+PROTOCOLS: Mapping[str, Callable[[DrawRecorder], Protocol]] = {
+    "ABY3": lambda _: TracedABY3(),
+    "SecureNN": TracedSecureNN,
+}
 
 ROWS = (2, 3)
 """Batch sizes of the two traces; not 1, which would broadcast."""
@@ -33,17 +41,17 @@ class Untraceable(Exception):
         return self.reason
 
 
-def trace(architecture: Architecture, compiler: str) -> Program:
-    """The raw program of an architecture in ABY3.
+def trace(architecture: Architecture, protocol: str, compiler: str) -> Program:
+    """The raw program of an architecture in a protocol.
 
     Raises:
         InvalidArchitecture: see `lower`.
         Untraceable: the graph has an operation, a constant or a shape that a program cannot hold.
     """
     network = lower(architecture)
-    first, second = (_read(network, rows) for rows in ROWS)
+    first, second = (_read(network, protocol, rows) for rows in ROWS)
     return Program(
-        protocol="ABY3",
+        protocol=protocol,
         architecture_digest=architecture.digest,
         input_shape=network.input_shape,
         output_shape=network.output_shape,
@@ -76,7 +84,7 @@ class _RawProgram:
     outputs: list[list[int]]
 
 
-def _generalise(first: _RawProgram, second: _RawProgram) -> tuple[tuple[Node, Node], ...]:
+def _generalise(first: _RawProgram, second: _RawProgram) -> tuple[tuple[Node, ...], ...]:
     if first.outputs != second.outputs or len(first.nodes) != len(second.nodes):
         raise Untraceable("the graph depends on the number of rows")
     nodes: list[Node] = []
@@ -86,7 +94,7 @@ def _generalise(first: _RawProgram, second: _RawProgram) -> tuple[tuple[Node, No
         shape = tuple(line_through(ROWS[0], m, ROWS[1], n) for m, n in zip(a.shape, b.shape, strict=True))
         inputs = tuple(nodes[i] for i in a.inputs)
         nodes.append(Node(a.op, inputs, a.attrs, shape, a.dtype, a.party, a.draw, a.input))
-    return tuple((nodes[one], nodes[two]) for one, two in first.outputs)
+    return tuple(tuple(nodes[number] for number in numbers) for numbers in first.outputs)
 
 
 # Reading the graph ----------------------------------------------------------------------------------------------------
@@ -106,24 +114,25 @@ _DTYPES: dict[Any, Dtype] = {tf.int64: "i8", tf.uint64: "i8", tf.int8: "u1", tf.
 _FULL_RANGE = {tf.int64: (-(2**63), 2**63 - 1), tf.int8: (-(2**7), 2**7 - 1), tf.bool: (0, 2)}
 
 
-def _read(network: Network, rows: int) -> _RawProgram:
+def _read(network: Network, protocol: str, rows: int) -> _RawProgram:
     with tf.Graph().as_default():
-        protocol, recorder = traced_protocol()
-        outputs = build(protocol, network, rows)
-        return _Reader(recorder.draws).read(outputs)
+        recorder = fresh_graph()
+        outputs = build(PROTOCOLS[protocol](recorder), network, rows)
+        return _Reader(recorder).read(outputs)
 
 
 class _Reader:
     """Reads a graph depth first from its outputs, which gives the canonical order of its operations."""
 
-    def __init__(self, draws: dict[str, tuple[tf.Tensor, int, int]]) -> None:
-        self.draws = draws
+    def __init__(self, recorder: DrawRecorder) -> None:
+        self.draws = recorder.draws
+        self.epoch_keys = recorder.epoch_keys
         self.nodes: list[_Raw] = []
         self.number: dict[str, int] = {}
         self.streams: dict[str, set[int]] = {}
 
     def read(self, outputs: list[list[tf.Tensor]]) -> _RawProgram:
-        tensors = [tensor for pair in outputs for tensor in pair]
+        tensors = [tensor for shares in outputs for tensor in shares]
         order = _depth_first(tensors)
         for tensor in order:
             if tensor.op.name in self.draws:
@@ -131,7 +140,7 @@ class _Reader:
         for tensor in order:
             self.number[tensor.name] = len(self.nodes)
             self.nodes.append(self._node(tensor))
-        return _RawProgram(self.nodes, [[self.number[t.name] for t in pair] for pair in outputs])
+        return _RawProgram(self.nodes, [[self.number[t.name] for t in shares] for shares in outputs])
 
     def _key(self, tensor: tf.Tensor) -> tuple[str, int]:
         """The placeholder of a draw's key and the nonce that was added to it."""
@@ -153,10 +162,10 @@ class _Reader:
                 raise Untraceable(f"a draw of {tensor.dtype} in {self.draws[operation.name][1:]}, not its full range")
             # Differs for every (key, nonce); `passes.number_draws` then gives all keys of the same holders one stream.
             number = list(self.streams).index(key) * 2**32 + nonce
-            draw = Draw(tuple(sorted(self.streams[key])), number)
+            draw = Draw(tuple(sorted(self.streams[key])), number, key in self.epoch_keys)
         elif op == "input":
-            _, party, j, name = operation.name.split("/", 3)
-            secret = Input(name, (int(party) + int(j)) % 3)
+            _, _, component, name = operation.name.split("/", 3)
+            secret = Input(name, int(component))
         return _Raw(
             op,
             tuple(self.number[i.name] for i in inputs),
@@ -206,7 +215,8 @@ class _Reader:
                 pads = tf.get_static_value(inputs[1]).tolist()
                 return "pad", {"before": [b for b, _ in pads], "after": [a for _, a in pads]}, inputs[:1]
             case "PyFunc":
-                return operation.get_attr("token").decode(), {}, inputs
+                op, attrs = json.loads(operation.get_attr("token"))
+                return op, attrs, inputs
             case "ExtractImagePatches" if operation.get_attr("padding") == b"VALID":
                 kernel, strides = (list(operation.get_attr(key))[1:3] for key in ("ksizes", "strides"))
                 return "patches", {"kernel": kernel, "strides": strides}, inputs

@@ -42,6 +42,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """All that one party does once for an epoch: fill `streams`, then take `steps`."""
+
+    streams: tuple[tuple[Holders, memoryview], ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """All that one party does for a batch of `rows` rows.
 
@@ -54,14 +62,14 @@ class Batch:
     ahead: tuple[Step, ...]
     request: Mapping[Input, Words]
     online: tuple[Step, ...]
-    answer: Callable[[], tuple[Words, Words]]
+    answer: Callable[[], tuple[Words, ...]]
 
 
 class Backend(Protocol):
     """Holds one party's values and computes with them."""
 
-    def load(self, weights: Mapping[Input, Words]) -> None:
-        """Take the weights (an array for each weight input of the program) and compute all that needs nothing else."""
+    def load(self, weights: Mapping[Input, Words]) -> Setup:
+        """Take the weights (an array for each weight input of the program); what is to be done with them at once."""
 
     def batch(self, rows: int) -> Batch:
         """A batch size made ready; batches share memory, so only one of them runs at a time."""

@@ -11,14 +11,17 @@ from functools import partial
 
 import numpy as np
 
-from triveni.mpc.execute.batch import Batch, Frame, Step, Words
+from triveni.mpc.execute.batch import Batch, Frame, Setup, Step, Words
 from triveni.mpc.execute.tape import frame_order, split_setup
 from triveni.mpc.ops import NUMPY, Array, evaluate
 from triveni.mpc.program import Input, Node, Program
-from triveni.mpc.randomness import draw_layout
+from triveni.mpc.randomness import Holders, StreamLayout, draw_layout
 from triveni.mpc.schedule import Round, Schedule
 
 Values = dict[Node, Array]
+
+NO_ROWS = 0
+"""What is held for an epoch has the same size for any number of rows."""
 
 
 def evaluate_all(
@@ -47,6 +50,7 @@ class NumpyBackend:
         self._once, self._each = split_setup(schedule)
         self._ahead, self._online, self._outputs = schedule.ahead, schedule.online, schedule.outputs
         self._output_shape = program.output_shape
+        self._epoch_layouts = {h: at for h, at in draw_layout(program, epoch=True).items() if party in h}
         self._layouts = {h: layout for h, layout in draw_layout(program).items() if party in h}
         self._draws = [node for node in program.nodes if node.draw and node.party == party]
         self._inputs = [node for node in program.nodes if node.input and node.party == party]
@@ -54,25 +58,24 @@ class NumpyBackend:
         self._run: Values = {}
         self._buffers: dict[int, list[memoryview]] = {}
 
-    def load(self, weights: Mapping[Input, Words]) -> None:
-        self._setup = {n: weights[n.input].copy() for n in self._inputs if n.input and not n.input.is_request}
-        for node in self._once:
-            self._setup[node] = self._evaluate(node, 1)
+    def load(self, weights: Mapping[Input, Words]) -> Setup:
+        self._buffers[NO_ROWS] = []
+        given: Values = {n: weights[n.input].copy() for n in self._inputs if n.input and not n.input.is_request}
+        streams = self._streams(self._epoch_layouts, NO_ROWS, given)
+        self._setup = self._run = given
+        steps = tuple(self._step(round_, NO_ROWS, given) for round_ in self._once)
+        return Setup(tuple(streams.items()), steps)
 
     def batch(self, rows: int) -> Batch:
         self._buffers[rows] = []
-        streams = {h: self._buffer(layout.size.at(rows), rows) for h, layout in self._layouts.items()}
         given: Values = {}
+        streams = self._streams(self._layouts, rows, given)
         request = {}
         for node in self._inputs:
             if node.input and node.input.is_request:
                 if node.input not in request:
                     request[node.input] = self._array(node, self._buffer(node.nbytes.at(rows), rows), rows)
                 given[node] = request[node.input]
-        for node in self._draws:
-            assert node.draw is not None
-            start = self._layouts[node.draw.holders].offsets[node.draw.index].at(rows)
-            given[node] = self._array(node, streams[node.draw.holders][start:], rows)
         ahead = tuple(self._step(round_, rows, given) for round_ in self._ahead)
         online = tuple(self._step(round_, rows, given) for round_ in self._online)
         start_run = partial(self._start, given, rows)
@@ -89,6 +92,16 @@ class NumpyBackend:
             erased += len(buffer)
         self._setup, self._run = {}, {}
         return erased
+
+    def _streams(self, layouts: Mapping[Holders, StreamLayout], rows: int, given: Values) -> dict[Holders, memoryview]:
+        """A buffer for each keystream; `given` gets the places of the draws in it."""
+        streams = {h: self._buffer(layout.size.at(rows), rows) for h, layout in layouts.items()}
+        for node in self._draws:
+            assert node.draw is not None
+            if (layouts is self._epoch_layouts) == node.draw.epoch:
+                start = layouts[node.draw.holders].offsets[node.draw.index].at(rows)
+                given[node] = self._array(node, streams[node.draw.holders][start:], rows)
+        return streams
 
     def _buffer(self, size: int, rows: int) -> memoryview:
         buffer = memoryview(bytearray(size))
@@ -127,7 +140,7 @@ class NumpyBackend:
     def _start(self, given: Values, rows: int) -> None:
         """A new run: nothing is left of the one before but what was given (draws, and what is yet to come)."""
         for node in self._draws:
-            if node.dtype == "b1":
+            if node in given and node.dtype == "b1":
                 given[node].view(np.uint8)[...] &= 1
         self._run = dict(given)
         self._compute(self._each, rows)
@@ -150,7 +163,6 @@ class NumpyBackend:
             return evaluate(node, (), rows)
         return self._setup[node] if node in self._setup else self._run[node]
 
-    def _answer(self, rows: int) -> tuple[Words, Words]:
+    def _answer(self, rows: int) -> tuple[Words, ...]:
         shape = (rows, *self._output_shape)
-        first, second = (self._value(node, rows).reshape(shape).copy() for node in self._outputs)
-        return first, second
+        return tuple(self._value(node, rows).reshape(shape).copy() for node in self._outputs)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from triveni.mpc.execute.batch import Backend, Batch, Step, Words
+from triveni.mpc.execute.batch import Backend, Batch, Setup, Step, Words
 from triveni.mpc.execute.interpret import NumpyBackend
 from triveni.mpc.execute.native import KERNEL, NativeBackend
 from triveni.mpc.program import Input, Program
@@ -111,7 +111,8 @@ class Machine:
     def __init__(
         self, program: Program, party: int, keystreams: Keystreams, max_rows: int, native: bool | None = None
     ) -> None:
-        missing = [h for h in draw_layout(program) if party in h and h not in keystreams.holders]
+        layouts = draw_layout(program) | draw_layout(program, epoch=True)
+        missing = [h for h in layouts if party in h and h not in keystreams.holders]
         if missing:
             raise MissingKey(missing[0])
         self._program = program
@@ -120,7 +121,8 @@ class Machine:
         self._max_rows = max_rows
         self._backend = _backend(program, party, max_rows, KERNEL if native in (None, True) else None, native)
         self._batches: OrderedDict[int, Batch] = OrderedDict()
-        self._loaded = False
+        self._setup: Setup | None = None
+        self._set_up = False
         self._last_run = 0
         self._prepared: tuple[int, int] | None = None
         schedule = Schedule(program)
@@ -137,33 +139,41 @@ class Machine:
         """What has been done so far."""
         return Statistics(self._runs, self._rounds, self._bytes_sent)
 
-    def load_weights(self, weights: Mapping[str, tuple[Words, Words]]) -> None:
-        """Take this party's two components of every weight (int64, in the shapes of `Program.weights`).
+    def load_weights(self, weights: Mapping[str, tuple[Words, ...]]) -> None:
+        """Take this party's components of every weight (int64, in the shapes of `Program.weights`).
 
         Raises:
             WrongWeights: one is missing, unknown, or has another shape or type.
+            EpochDrawn: there were weights before, under masks that are good for one set of them only.
         """
+        mine = components_of(self._party, self._program.protocol)
         wanted = self._program.weights
         for name in [*wanted, *weights]:
             if name not in weights or name not in wanted:
                 raise WrongWeights(name, "is missing" if name in wanted else "is not one of the program's")
+            if len(weights[name]) != len(mine):
+                raise WrongWeights(name, f"has {len(weights[name])} components here, not {len(mine)}")
             for words in weights[name]:
                 if words.shape != tuple(wanted[name]) or words.dtype != np.int64:
                     raise WrongWeights(
                         name, f"has type {words.dtype}{list(words.shape)}, not int64{list(wanted[name])}"
                     )
-        mine = components_of(self._party)
-        self._backend.load(
+        setup = self._backend.load(
             {
                 Input(name, component): words
-                for name, pair in weights.items()
-                for component, words in zip(mine, pair, strict=True)
+                for name, components in weights.items()
+                for component, words in zip(mine, components, strict=True)
             }
         )
-        self._loaded = True
+        for holders, buffer in setup.streams:
+            self._keystreams.fill_epoch(holders, buffer)
+        self._setup, self._set_up = setup, False
 
     def ahead(self, run: int, rows: int, links: Links) -> None:
         """Make the masks of a run and exchange all that does not depend on the request.
+
+        The first call also opens the weights under their masks, where the protocol does that: all three parties have
+        their weights by then.
 
         Raises:
             RunNumberReused: `run` is not above all runs before it (a run that was prepared but not used counts).
@@ -171,13 +181,16 @@ class Machine:
             NoWeights: before `load_weights`.
             PeerLost: from the links; the run is lost, the machine can do another.
         """
-        if not self._loaded:
+        if self._setup is None:
             raise NoWeights
         if not 1 <= rows <= self._max_rows:
             raise WrongRequest(f"a batch has 1 to {self._max_rows} rows, not {rows}")
         if not self._last_run < run <= MAX_RUN:
             raise RunNumberReused(run, self._last_run)
         self._last_run, self._prepared = run, None
+        if not self._set_up:
+            self._take(self._setup.steps, links)
+            self._set_up = True
         batch = self._batch(rows)
         for holders, buffer in batch.streams:
             self._keystreams.fill(holders, run, buffer)
@@ -187,8 +200,8 @@ class Machine:
         self._rounds += self._ahead_rounds
         self._prepared = (run, rows)
 
-    def online(self, run: int, rows: int, x: tuple[Words, Words], links: Links) -> tuple[Words, Words]:
-        """This party's two components of the answer, int64 (rows, *output_shape), for its two of the request `x`.
+    def online(self, run: int, rows: int, x: tuple[Words, ...], links: Links) -> tuple[Words, ...]:
+        """This party's components of the answer, int64 (rows, *output_shape), for those of the request `x`.
 
         Raises:
             NotPrepared: `ahead` was not called right before, with the same run and rows.
@@ -198,11 +211,14 @@ class Machine:
         if self._prepared != (run, rows):
             raise NotPrepared(run, rows)
         shape = (rows, *self._program.input_shape)
+        mine = components_of(self._party, self._program.protocol)
+        if len(x) != len(mine):
+            raise WrongRequest(f"there are {len(x)} components of the request, not {len(mine)}")
         if any(words.shape != shape or words.dtype != np.int64 for words in x):
             raise WrongRequest(f"a component of the request is int64{list(shape)}")
         self._prepared = None
         batch = self._batch(rows)
-        for component, words in zip(components_of(self._party), x, strict=True):
+        for component, words in zip(mine, x, strict=True):
             place = batch.request.get(Input("x", component))
             if place is not None:
                 place[...] = words.reshape(place.shape)
@@ -213,7 +229,7 @@ class Machine:
 
     def erase(self) -> int:
         """Overwrite weights, values, keys; how many bytes that were. The machine is of no use afterwards."""
-        self._loaded, self._prepared = False, None
+        self._setup, self._prepared = None, None
         return self._backend.erase() + self._keystreams.erase()
 
     def _batch(self, rows: int) -> Batch:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import ModuleType
 
 import numpy as np
 
 from triveni.mpc.execute.arena import Span
-from triveni.mpc.execute.batch import Batch, Compute, Frame, Step, Words
+from triveni.mpc.execute.batch import Batch, Compute, Frame, Setup, Step, Words
 from triveni.mpc.execute.tape import InvalidTape, Segment, Tape, TapeRound
 from triveni.mpc.execute.tape_writer import compile_tape
 from triveni.mpc.program import Input, Program
@@ -51,13 +51,16 @@ class NativeBackend:
         for offset, data in self._tape.constants:
             self._arena[offset : offset + len(data)] = data
 
-    def load(self, weights: Mapping[Input, Words]) -> None:
-        for secret in self._tape.inputs:
+    def load(self, weights: Mapping[Input, Words]) -> Setup:
+        tape = self._tape
+        for secret in tape.inputs:
             if not secret.is_request:
                 self._words(secret, 1)[...] = weights[secret]
-        once = self._tape.once
-        records = checked(self._tape, 1, self._kernel, self._tape.epoch_bytes, once)
-        self._kernel.run(records, 0, once.count, self._arena)
+        records = checked(tape, 1, self._kernel, tape.epoch_bytes, Segment(0, tape.each.first))
+        return Setup(
+            tuple((holders, self._bytes(span, 1)) for holders, span in tape.epoch_streams.items()),
+            tuple(self._step(records, round_, 1) for round_ in tape.setup),
+        )
 
     def batch(self, rows: int) -> Batch:
         tape = self._tape
@@ -70,7 +73,7 @@ class NativeBackend:
             tuple(self._step(records, round_, rows) for round_ in tape.ahead),
             {secret: self._words(secret, rows) for secret in tape.inputs if secret.is_request},
             tuple(self._step(records, round_, rows) for round_ in tape.online),
-            partial(self._answer, *(self._bytes(span, rows) for span in tape.outputs)),
+            partial(self._answer, [self._bytes(span, rows) for span in tape.outputs]),
         )
 
     def erase(self) -> int:
@@ -98,7 +101,6 @@ class NativeBackend:
             tuple(Frame(peer, self._bytes(span, rows)) for peer, span in round_.receives),
         )
 
-    def _answer(self, first: memoryview, second: memoryview) -> tuple[Words, Words]:
+    def _answer(self, buffers: Sequence[memoryview]) -> tuple[Words, ...]:
         shape = (-1, *self._output_shape)
-        one, two = (np.frombuffer(buffer, np.int64).reshape(shape).copy() for buffer in (first, second))
-        return one, two
+        return tuple(np.frombuffer(buffer, np.int64).reshape(shape).copy() for buffer in buffers)

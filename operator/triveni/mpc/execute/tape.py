@@ -7,7 +7,7 @@ every batch: `Tape.at(rows)` only multiplies and adds. `tape_writer.compile_tape
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from triveni.mpc.affine import Affine
 from triveni.mpc.execute.arena import Span
 from triveni.mpc.program import ITEM_BYTES, Dtype, Input, Node
 from triveni.mpc.randomness import Holders
-from triveni.mpc.schedule import PartySchedule
+from triveni.mpc.schedule import PartySchedule, Round
 
 MAX_DIMS = 6
 OPERANDS = 4
@@ -43,6 +43,12 @@ CODES: Mapping[str, int] = {
     "matmul": 13,
     "bitslice": 14,
     "bitunslice": 15,
+    "residues": 16,
+    "deal_bits": 17,
+    "compare": 18,
+    "blind": 19,
+    "rotate": 20,
+    "has_zero": 21,
 }
 """The operations of the kernel, numbered as in record.h."""
 
@@ -80,9 +86,10 @@ class TapeRound:
 class Tape:
     """Everything that one party does, for every number of rows.
 
-    `fixed` and `per_row` are int64 (records, 40). `once` is run when the weights are there, `each` at the start of
-    every run, when the keystreams have been filled. Spans are in bytes; `epoch_bytes` is the part of the arena, from
-    its start, that keeps its contents between runs.
+    `fixed` and `per_row` are int64 (records, 40). `setup` is done when the weights are there; its records, the first of
+    the tape, are the same for every number of rows. `each` is run at the start of every run, when the keystreams have
+    been filled. Spans are in bytes; `epoch_bytes` is the part of the arena, from its start, that keeps its contents
+    between runs.
     """
 
     fixed: NDArray[np.int64]
@@ -91,12 +98,13 @@ class Tape:
     epoch_bytes: int
     constants: tuple[tuple[int, bytes], ...]
     inputs: Mapping[Input, Span]
+    epoch_streams: Mapping[Holders, Span]
     streams: Mapping[Holders, Span]
-    once: Segment
+    setup: tuple[TapeRound, ...]
     each: Segment
     ahead: tuple[TapeRound, ...]
     online: tuple[TapeRound, ...]
-    outputs: tuple[Span, Span]
+    outputs: tuple[Span, ...]
 
     def at(self, rows: int) -> NDArray[np.int64]:
         """The records for a batch of `rows` rows."""
@@ -108,11 +116,27 @@ def frame_order(nodes: Iterable[Node]) -> list[Node]:
     return sorted(nodes, key=lambda node: -ITEM_BYTES[node.dtype])
 
 
-def split_setup(schedule: PartySchedule) -> tuple[list[Node], list[Node]]:
-    """Setup values that hold for an epoch, and those whose size depends on the rows, which each run computes anew."""
-    each: set[Node] = set()
-    for node in schedule.setup:
+def split_setup(schedule: PartySchedule) -> tuple[tuple[Round, ...], list[Node]]:
+    """Setup as far as it holds for an epoch, and values whose size depends on the rows: each run computes them anew.
+
+    InvalidTape if one of the latter would be sent.
+    """
+    each: list[Node] = []
+    known: set[Node] = set()
+
+    def holds(node: Node) -> bool:
         sizes = [node.size] + [source.size for source in node.inputs if source.op != "const"]
-        if any(size.per_row for size in sizes) or not each.isdisjoint(node.inputs):
-            each.add(node)
-    return [n for n in schedule.setup if n not in each], [n for n in schedule.setup if n in each]
+        if any(size.per_row for size in sizes) or not known.isdisjoint(node.inputs):
+            each.append(node)
+            known.add(node)
+            return False
+        return True
+
+    rounds = []
+    for round_ in schedule.setup:
+        before, after = (tuple(filter(holds, nodes)) for nodes in (round_.before, round_.after))
+        for node in (node for sent in round_.sends.values() for node in sent):
+            if node in known:
+                raise InvalidTape(repr(node), "a value that is sent once for an epoch depends on the rows")
+        rounds.append(replace(round_, before=before, after=after))
+    return tuple(rounds), each

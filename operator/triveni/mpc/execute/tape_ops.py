@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from triveni.mpc.affine import Affine, product
+from triveni.mpc.comparison import COLUMNS, DRAW_WORDS
 from triveni.mpc.execute.assembler import Assembler
 from triveni.mpc.execute.tape import KINDS, InvalidTape
 from triveni.mpc.execute.view import ONE, ZERO, View
-from triveni.mpc.ops import ELEMENTWISE
+from triveni.mpc.ops import COMPARISON, ELEMENTWISE
 from triveni.mpc.program import ITEM_BYTES, Dtype, Node, Program, Shape
 
 WALKS_ANY_VIEW = ELEMENTWISE | {"stack", "pad", "patches", "sum", "slice", "transpose"}
@@ -91,6 +92,8 @@ class Operations:
                 return self._planes(node)
             case "cast":
                 return self._cast(node)
+            case op if op in COMPARISON:
+                return self._rows(node)
             case op if op in ELEMENTWISE:
                 return self._elementwise(node)
         raise InvalidTape(repr(node), "the kernel has no such operation")
@@ -251,6 +254,32 @@ class Operations:
         operands = [View(v.block, v.offset, dims, (ZERO, ZERO)) for v in (to, view)]
         self.asm.record(node.op, node.dtype, dims, *operands, extra=extra, keep=2)
         return to
+
+    def _rows(self, node: Node) -> View:
+        """An operation on rows of residues: one record over all rows, whose operands are dense."""
+        attribute, (result, *wanted) = ROWS[node.op]
+        rows = node.shape if result[1] == 1 else node.shape[:-1]
+        forms = [(source.dtype, source.shape) for source in (node, *node.inputs)]
+        if forms != [(dtype, rows if row == 1 else (*rows, Affine(row))) for dtype, row in (result, *wanted)]:
+            raise InvalidTape(repr(node), f"values of {forms}")
+        operands = [self.dense(source) for source in node.inputs]
+        to = self._new(node)
+        dims = (product(rows),)
+        views = [View(view.block, view.offset, dims, (ZERO,)) for view in (to, *operands)]
+        extra = Affine(node.attrs[attribute] if attribute else 0)
+        self.asm.record(node.op, node.dtype, dims, *views, extra=extra, keep=1)
+        return to
+
+
+ROWS: Mapping[str, tuple[str | None, tuple[tuple[Dtype, int], ...]]] = {
+    "residues": ("modulus", (("u1", COLUMNS), ("i8", DRAW_WORDS))),
+    "deal_bits": (None, (("u1", COLUMNS), ("i8", 1), ("u1", COLUMNS))),
+    "compare": ("role", (("u1", COLUMNS), ("i8", 1), ("u1", COLUMNS), ("b1", 1))),
+    "blind": ("role", (("u1", COLUMNS), ("u1", COLUMNS), ("u1", COLUMNS), ("u1", COLUMNS))),
+    "rotate": (None, (("u1", COLUMNS), ("u1", COLUMNS), ("u1", 1))),
+    "has_zero": (None, (("b1", 1), ("u1", COLUMNS), ("u1", COLUMNS))),
+}
+"""Of each operation on rows: its attribute, then type and elements in a row of the result and of each input."""
 
 
 def _without(dims: Shape, axis: int) -> Shape:

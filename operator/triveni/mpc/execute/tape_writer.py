@@ -66,10 +66,11 @@ class _Writer:
 
     def write(self) -> Tape:
         schedule = Schedule(self.program).party(self.party)
-        streams = self._streams()
+        epoch_streams = self._streams(epoch=True)
+        streams = self._streams(epoch=False)
         weights = self._inputs(request=False)
-        once_nodes, each_nodes = split_setup(schedule)
-        once = self._segment(once_nodes)
+        setup_rounds, each_nodes = split_setup(schedule)
+        setup = [self._round(round_) for round_ in setup_rounds]
         self.asm.life = Life.SCRATCH
         each = self._start(each_nodes)
         ahead = [self._round(round_) for round_ in schedule.ahead]
@@ -78,7 +79,6 @@ class _Writer:
         answers = [self._answer(node) for node in schedule.outputs]
         arena = place(self.asm.blocks)
         fixed, per_row = self.asm.matrices()
-        first, second = ((view.block.offset + view.offset, size) for view, size in answers)
         return Tape(
             fixed,
             per_row,
@@ -86,23 +86,25 @@ class _Writer:
             sum(block.size.aligned(ALIGNMENT).fixed for block in self.asm.blocks if block.life is Life.EPOCH),
             self.asm.constants(),
             {secret: _span(block) for secret, block in (weights | request).items()},
+            {holders: _span(block) for holders, block in epoch_streams.items()},
             {holders: _span(block) for holders, block in streams.items()},
-            once,
+            tuple(round_.placed() for round_ in setup),
             each,
             tuple(round_.placed() for round_ in ahead),
             tuple(round_.placed() for round_ in online),
-            (first, second),
+            tuple((view.block.offset + view.offset, size) for view, size in answers),
         )
 
-    def _streams(self) -> dict[Holders, Block]:
+    def _streams(self, *, epoch: bool) -> dict[Holders, Block]:
         """A block for each keystream of this party, and in it the views of its draws."""
         try:
-            layouts = draw_layout(self.program)
+            layouts = draw_layout(self.program, epoch=epoch)
         except ValueError as error:
             raise InvalidTape("the draws", str(error)) from error
-        streams = {h: self.asm.block(layout.size, Life.RUN) for h, layout in layouts.items() if self.party in h}
+        life = Life.EPOCH if epoch else Life.RUN
+        streams = {h: self.asm.block(layout.size, life) for h, layout in layouts.items() if self.party in h}
         for node in self.program.nodes:
-            if node.draw and node.party == self.party:
+            if node.draw and node.draw.epoch == epoch and node.party == self.party:
                 if node.draw.holders not in streams:
                     raise InvalidTape(repr(node), "a draw of a key that the party does not hold")
                 offset = layouts[node.draw.holders].offsets[node.draw.index]
@@ -130,16 +132,21 @@ class _Writer:
         return self.asm.since(first)
 
     def _start(self, nodes: Iterable[Node]) -> Segment:
-        """What every run starts with. Draws of bits are bytes of a keystream: one bit of each is kept."""
+        """What every run starts with."""
         first = self.asm.position
-        for node, view in self.ops.views.items():
-            if node.draw and node.dtype == "b1":
-                self.asm.record("and", "b1", node.shape, view, view, self.asm.constant("b1", 1))
+        self._keep_bits()
         self._segment(nodes)
         return self.asm.since(first)
 
+    def _keep_bits(self) -> None:
+        """Draws of bits are bytes of a keystream: one bit of each is kept."""
+        for node, view in self.ops.views.items():
+            if node.draw and node.dtype == "b1":
+                self.asm.record("and", "b1", node.shape, view, view, self.asm.constant("b1", 1))
+
     def _round(self, round_: Round) -> _Round:
-        sends = {peer: self._frame(nodes, Life.RUN) for peer, nodes in round_.sends.items()}
+        keeps = self.asm.life is Life.EPOCH
+        sends = {peer: self._frame(nodes, Life.EPOCH if keeps else Life.RUN) for peer, nodes in round_.sends.items()}
         places = [item for frame in sends.values() for item in frame.places.items()]
         for node, home in places:
             self._offer_home(node, home)
@@ -151,7 +158,7 @@ class _Writer:
                 self.asm.copy(node.dtype, home, value)
         before = self.asm.since(first)
         after = self._segment(round_.after)
-        receives = {peer: self._frame(nodes, Life.SCRATCH) for peer, nodes in round_.receives.items()}
+        receives = {peer: self._frame(nodes, self.asm.life) for peer, nodes in round_.receives.items()}
         for frame in receives.values():
             self.ops.views.update(frame.places)
         self.asm.touch(frame.block for frame in receives.values())

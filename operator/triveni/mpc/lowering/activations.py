@@ -1,7 +1,7 @@
 """Activations as steps: what is piecewise linear is a sum of ReLUs, all of them side by side.
 
-Sigmoid and tanh are so approximated, and constant beyond their outermost knots. Slopes are whole multiples of 2^-20
-and add up to 0, so that far outside nothing is left of a large input.
+Sigmoid and tanh are so approximated, and constant beyond their outermost knots. Slopes are whole multiples of 2^-16,
+which every protocol holds exactly, and add up to 0, so that far outside nothing is left of a large input.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from itertools import pairwise
 import numpy as np
 
 from triveni.mpc.architecture import Relu
-from triveni.mpc.fixedpoint import SCALE
+from triveni.mpc.fixedpoint import FIXED_POINT
 from triveni.mpc.lowering.curves import SIGMOID_KNOTS, TANH_KNOTS
 from triveni.mpc.lowering.draft import Draft
 from triveni.mpc.lowering.pooling import part
 from triveni.mpc.lowering.steps import AddConstant, Join, Linear, Rearrange, Rectify, Sum, constant
+
+COARSEST = min(numbers.scale for numbers in FIXED_POINT.values())
+"""A multiple of 1 / this is exact in every protocol."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class PiecewiseLinear:
         """The lines through points of rising x, constant outside of them."""
         slopes = [0.0]
         for (x0, y0), (x1, y1) in pairwise(points):
-            slopes.append(round((y1 - y0) / (x1 - x0) * SCALE) / SCALE)
+            slopes.append(round((y1 - y0) / (x1 - x0) * COARSEST) / COARSEST)
         slopes.append(0.0)
         bends = tuple(after - before for before, after in pairwise(slopes))
         return cls(points[0][1], 0.0, tuple(x for x, _ in points), bends)
@@ -47,7 +50,7 @@ HARD_SIGMOID = PiecewiseLinear.through([(-3.0, 0.0), (3.0, 1.0)])
 
 def relu(draft: Draft, layer: Relu, value: int) -> int:
     """One ReLU; with a largest value two side by side, with a slope a product more."""
-    slope = round(layer.negative_slope * SCALE) / SCALE
+    slope = round(layer.negative_slope * COARSEST) / COARSEST
     if layer.max_value is None and slope == 0:
         return draft.add(Rectify((value,)))
     knots: tuple[float, ...] = (0.0,)

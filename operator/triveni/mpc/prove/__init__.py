@@ -7,7 +7,7 @@ author meant plays no part: a program that cannot be proved does not run. The ar
 
 - `atoms`: which draws and secrets occur where
 - `rules`: pad elimination for one party
-- `structure`, `answer`: the form that a program and its answer must have
+- `structure`, `truncation`, `answer`: the form that a program, its truncations and its answer must have
 - `proof`: the result
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from triveni.mpc.program import PARTIES, Draw, Node, Program, rewrite
+from triveni.mpc.program import PARTIES, Node, Program, rewrite
 from triveni.mpc.prove.answer import check_answer
 from triveni.mpc.prove.atoms import Atom, Occurrences
 from triveni.mpc.prove.proof import (
@@ -30,9 +30,11 @@ from triveni.mpc.prove.proof import (
     Unproven,
     Violation,
 )
-from triveni.mpc.prove.rules import prove_party
+from triveni.mpc.prove.rules import Premises, prove_party
 from triveni.mpc.prove.structure import check_form
-from triveni.mpc.schedule import Schedule
+from triveni.mpc.prove.truncation import check_truncations
+from triveni.mpc.prove.values import value_numbers
+from triveni.mpc.schedule import Phase, Schedule
 
 __all__ = [
     "Atom",
@@ -83,10 +85,10 @@ def another_run(program: Program, *, fresh_draws: bool) -> Program:
     count = 1 + max((node.draw.index for node in program.nodes if node.draw), default=0)
 
     def change(node: Node) -> Node:
-        if node.draw is None:
+        if node.draw is None or node.draw.epoch:
             return replace(node)
         index = node.draw.index + (count if fresh_draws else 0)
-        return replace(node, draw=Draw(node.draw.holders, index))
+        return replace(node, draw=replace(node.draw, index=index))
 
     return rewrite(program, change)
 
@@ -98,13 +100,19 @@ def prove_joint(runs: Sequence[Program]) -> Proof:
     if violations:
         return Proof(first.digest, (), violations)
     try:
-        sent = [message for run in runs for message in Schedule(run).messages]
+        # What is sent at setup is sent once, not in every run.
+        sent = [m for run in runs for m in Schedule(run).messages if run is first or m.phase is not Phase.SETUP]
     except ValueError as error:  # a value would be sent that depends on weights and on no draw
         return Proof(first.digest, (), (Violation(Structure.MESSAGE, str(error)),))
     nodes = [node for run in runs for node in run.nodes]
     found = Occurrences(nodes)
-    numbers = {node: number for number, node in enumerate(nodes)}
-    parties = tuple(
-        prove_party(party, [m.node for m in sent if m.receiver == party], found, numbers) for party in PARTIES
+    premises = Premises(
+        protocol=first.protocol,
+        found=found,
+        numbers={node: number for number, node in enumerate(nodes)},
+        values=value_numbers(nodes),
+        setup={m.node for m in sent if m.phase is Phase.SETUP},
     )
-    return Proof(first.digest, parties, tuple(check_answer(first, found)))
+    parties = tuple(prove_party(party, [m.node for m in sent if m.receiver == party], premises) for party in PARTIES)
+    others = (*check_truncations(first, found), *check_answer(first, found, premises.values))
+    return Proof(first.digest, parties, others)

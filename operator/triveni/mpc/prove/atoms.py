@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from triveni.mpc.affine import Affine
+from triveni.mpc.comparison import COLUMNS, DRAW_WORDS, MODULUS
 from triveni.mpc.program import Draw, Node, Shape
 
 
@@ -23,7 +24,8 @@ class Atom:
 
     def __str__(self) -> str:
         part = "" if self.part is None else f"[{self.part}]"
-        return f"draw {self.draw.index}{part} of the key of {' and '.join(map(str, self.draw.holders))}"
+        epoch = "epoch's " if self.draw.epoch else ""
+        return f"{epoch}draw {self.draw.index}{part} of the key of {' and '.join(map(str, self.draw.holders))}"
 
 
 class Occurrences:
@@ -34,6 +36,8 @@ class Occurrences:
         cone: the atoms that a value may depend on (an upper bound: every atom among its ancestors).
         pads: the atoms of which the value is a bijection, whatever everything else is (lemma 1).
         pads_in_place: the same, element by element: element e depends on element e of the atom only (lemma 1).
+        residue_pads: the atoms that make the value uniform among rows of residues mod 37 (lemma 7). Not a pad: such a
+            value reaches some bytes only, so nothing follows for what is computed of it.
         secrets: the components of secrets that a value may depend on, as bits 0, 1 and 2.
     """
 
@@ -45,6 +49,7 @@ class Occurrences:
         self.cone: dict[Node, int] = {}
         self.pads: dict[Node, int] = {}
         self.pads_in_place: dict[Node, int] = {}
+        self.residue_pads: dict[Node, int] = {}
         self.secrets: dict[Node, int] = {}
         for node in nodes:
             if (atom := self.atom(node)) is not None:
@@ -70,6 +75,11 @@ class Occurrences:
     def known_to(self, party: int) -> int:
         """The atoms that a party can make itself."""
         return sum(1 << number for atom, number in self._numbers.items() if party in atom.draw.holders)
+
+    @property
+    def of_epoch(self) -> int:
+        """The atoms that are drawn once for an epoch."""
+        return sum(1 << number for number, atom in enumerate(self.atoms) if atom.draw.epoch)
 
     def lowest(self, bits: int) -> Atom:
         """The first atom of a set that is not empty."""
@@ -102,8 +112,31 @@ class Occurrences:
                 pads |= self.pads[source] & ~others
                 if node.op not in _MOVES:
                     in_place |= self.pads_in_place[source] & ~others
+        self.residue_pads[node] = self._residue_pads(node)
         self.cone[node], self.secrets[node] = cone, secrets
         self.pads[node], self.pads_in_place[node] = pads, in_place
+
+    def _residue_pads(self, node: Node) -> int:
+        """The atom of s, where the value is a row of residues minus s, a row drawn mod 37 (lemma 7)."""
+        if node.op != "deal_bits":
+            return 0
+        words, share = node.inputs
+        return self.row_atom(share, MODULUS) & ~self.cone[words] if row_shape(node) == words.shape else 0
+
+    def row_atom(self, node: Node, modulus: int) -> int:
+        """The atom that rows of residues mod `modulus` are drawn from, as a set; empty if `node` is no such rows."""
+        if node.op != "residues" or node.attrs["modulus"] != modulus or row_shape(node) is None:
+            return 0
+        (draw,) = node.inputs
+        whole = draw.draw is not None and draw.shape == (*node.shape[:-1], Affine(DRAW_WORDS)) and draw.dtype == "i8"
+        return self.bit(draw) if whole else 0
+
+
+def row_shape(node: Node) -> Shape | None:
+    """How many rows of residues a value is; None if it is none."""
+    if node.dtype != "u1" or not node.shape or node.shape[-1] != Affine(COLUMNS):
+        return None
+    return node.shape[:-1]
 
 
 _MOVES = frozenset({"reshape", "transpose"})

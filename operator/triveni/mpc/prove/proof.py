@@ -16,6 +16,7 @@ class Rule(StrEnum):
 
     ONE_TIME_PAD = "one-time pad"
     OBLIVIOUS_TRANSFER = "three-party oblivious transfer"
+    COMPARISON = "blinded comparison"
 
 
 class Structure(StrEnum):
@@ -26,6 +27,7 @@ class Structure(StrEnum):
     INPUT = "input"
     OUTPUT = "output"
     MESSAGE = "message"
+    TRUNCATION = "truncation"
     ANSWER = "answer"
 
 

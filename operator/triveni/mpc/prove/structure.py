@@ -11,7 +11,7 @@ from triveni.mpc.affine import ROWS, affine
 from triveni.mpc.ops import OPS
 from triveni.mpc.program import ITEM_BYTES, PARTIES, Draw, Input, Node, Program
 from triveni.mpc.prove.proof import Structure, Violation
-from triveni.mpc.sharing import components_of
+from triveni.mpc.sharing import HELD, components_of
 
 _SIGNATURES: Mapping[str, tuple[int | None, frozenset[str]]] = {
     "const": (0, frozenset({"value"})),
@@ -29,6 +29,12 @@ _SIGNATURES: Mapping[str, tuple[int | None, frozenset[str]]] = {
     "sum": (1, frozenset({"axes", "keep"})),
     "bitslice": (1, frozenset()),
     "bitunslice": (1, frozenset()),
+    "residues": (1, frozenset({"modulus"})),
+    "deal_bits": (2, frozenset()),
+    "compare": (3, frozenset({"role"})),
+    "blind": (3, frozenset({"role"})),
+    "rotate": (2, frozenset()),
+    "has_zero": (2, frozenset()),
     **dict.fromkeys(("add", "sub", "mul", "and", "or", "xor", "shl", "shr", "sar", "matmul"), (2, frozenset())),
 }
 """Number of inputs (None: any) and attributes of each operation. An attribute that the prover does not know could
@@ -37,6 +43,9 @@ change what the operation means: a draw that has one might not cover its type.""
 
 def check_form(program: Program) -> Iterator[Violation]:
     """What is wrong with nodes, draws, inputs and outputs; `prove` looks at messages only if nothing is."""
+    if program.protocol not in HELD:
+        yield Violation(Structure.FORM, f"protocol {program.protocol!r} is unknown")
+        return
     for number, node in enumerate(program.nodes):
         for structure, reason in _node(node, program):
             yield Violation(structure, f"node {number} {node!r} {reason}")
@@ -76,11 +85,13 @@ def _draw(node: Node, draw: Draw) -> Iterator[str]:
         yield "names no set of parties and number"
     if node.party not in draw.holders:
         yield "is made by a party that does not hold its key"
+    if draw.epoch and (node.dtype != "i8" or node.size.per_row):
+        yield "is made once for an epoch, but is not words whose number does not depend on the rows"
 
 
 def _input(node: Node, secret: Input, program: Program) -> Iterator[str]:
     assert node.party is not None
-    if secret.component not in components_of(node.party):
+    if secret.component not in components_of(node.party, program.protocol):
         yield f"is component {secret.component}, which party {node.party} does not hold"
     declared = program.input_shape if secret.is_request else program.weights.get(secret.name)
     if declared is None:
@@ -111,9 +122,13 @@ def _outputs(program: Program) -> Iterator[Violation]:
         yield Violation(Structure.INPUT, "a weight has the name of the request, x")
     if len(program.outputs) != len(PARTIES):
         yield Violation(Structure.OUTPUT, "not every party has an answer")
+        return
     shape = (ROWS, *map(affine, program.output_shape))
-    for party, pair in enumerate(program.outputs):
-        for node in pair:
+    for party, nodes in enumerate(program.outputs):
+        held = components_of(party, program.protocol)
+        if len(nodes) != len(held):
+            yield Violation(Structure.OUTPUT, f"party {party} answers with {len(nodes)} components, not {len(held)}")
+        for node in nodes:
             if node.party != party:
                 yield Violation(Structure.OUTPUT, f"party {party} answers with {node!r}, which it does not compute")
             if node.shape != shape or node.dtype != "i8":

@@ -233,8 +233,8 @@ async def test_a_model_that_is_not_provisioned_yet(api: FakeApi, target: Target)
 
 async def test_a_model_that_was_not_accepted(api: FakeApi, target: Target) -> None:
     api.secret, api.pods = None, []
-    api.model = model(Accepted=("False", "ProtocolNotBuilt", "use ABY3"), Ready=("False", "NotAccepted", ""))
-    assert "not provisioned yet (Accepted=False, ProtocolNotBuilt: use ABY3)" in await fails(target, NotProvisioned)
+    api.model = model(Accepted=("False", "InvalidSpec", "no port"), Ready=("False", "NotAccepted", ""))
+    assert "not provisioned yet (Accepted=False, InvalidSpec: no port)" in await fails(target, NotProvisioned)
 
 
 async def test_no_secret_for_somebody_who_may_not_look_at_the_model(api: FakeApi, target: Target) -> None:

@@ -29,7 +29,7 @@ from triveni.mpc.randomness import (
     pair_secret,
     private_secret,
 )
-from triveni.mpc.sharing import split
+from triveni.mpc.sharing import components_of, split
 
 Words = NDArray[np.int64]
 
@@ -102,7 +102,7 @@ class Three:
         self.program = program
         self.secrets = secrets or secrets_of_three()
         self.network = Network()
-        self.shares = {name: split(words) for name, words in (weights or {}).items()}
+        self.shares = {name: split(words, program.protocol) for name, words in (weights or {}).items()}
         natives = [native] * 3 if isinstance(native, bool) else native
         self.machines = [
             Machine(program, party, Keystreams(self.secrets[party], CONTEXT), max_rows, natives[party])
@@ -111,33 +111,43 @@ class Three:
 
     def load(self) -> Three:
         for party, machine in enumerate(self.machines):
-            machine.load_weights({n: (c[party], c[(party + 1) % 3]) for n, c in self.shares.items()})
+            machine.load_weights({name: self.held(party, components) for name, components in self.shares.items()})
         return self
 
-    def run(self, run: int, x: Sequence[Words]) -> list[tuple[Words, Words]]:
-        """What each party answers to the three components of a request."""
+    def held(self, party: int, components: Sequence[Words]) -> tuple[Words, ...]:
+        """Those of all components of a secret that a party holds."""
+        return tuple(components[number] for number in components_of(party, self.program.protocol))
+
+    def run(self, run: int, x: Sequence[Words]) -> list[tuple[Words, ...]]:
+        """What each party answers to the components of a request."""
         rows = len(x[0])
 
-        def one(party: int) -> tuple[Words, Words]:
+        def one(party: int) -> tuple[Words, ...]:
             links = self.network.links(party)
             self.machines[party].ahead(run, rows, links)
-            return self.machines[party].online(run, rows, (x[party], x[(party + 1) % 3]), links)
+            return self.machines[party].online(run, rows, self.held(party, x), links)
 
         return at_the_same_time(one)
 
     def expected(self, run: int, x: Sequence[Words]) -> dict[Node, NDArray[Any]]:
         """The oracle's value of every node."""
-        rows, layouts = len(x[0]), draw_layout(self.program)
+        rows = len(x[0])
+        layouts = {epoch: draw_layout(self.program, epoch=epoch) for epoch in (False, True)}
         streams = {}
-        for holders, layout in layouts.items():
-            streams[holders] = bytearray(layout.size.at(rows))
+        for epoch, holders in [(kind, holders) for kind in layouts for holders in layouts[kind]]:
+            stream = streams[holders, epoch] = bytearray(layouts[epoch][holders].size.at(rows))
             keys = Keystreams({holders: self.secrets[holders[0]][holders]}, CONTEXT)
-            keys.fill(holders, run, memoryview(streams[holders]))
+            if epoch:
+                keys.fill_epoch(holders, memoryview(stream))
+            else:
+                keys.fill(holders, run, memoryview(stream))
 
         def draw(node: Node) -> NDArray[Any]:
             assert node.draw is not None
-            start = layouts[node.draw.holders].offsets[node.draw.index].at(rows)
-            data = np.frombuffer(streams[node.draw.holders][start : start + node.nbytes.at(rows)], np.uint8)
+            start = layouts[node.draw.epoch][node.draw.holders].offsets[node.draw.index].at(rows)
+            data = np.frombuffer(
+                streams[node.draw.holders, node.draw.epoch][start : start + node.nbytes.at(rows)], np.uint8
+            )
             data = data & 1 if node.dtype == "b1" else data
             return data.view(NUMPY[node.dtype]).reshape([dim.at(rows) for dim in node.shape])
 
@@ -148,8 +158,8 @@ class Three:
 
         return evaluate_all(self.program, given, draw, rows)
 
-    def assert_as_the_oracle(self, run: int, x: Sequence[Words]) -> list[tuple[Words, Words]]:
-        """Run, and compare all six answers."""
+    def assert_as_the_oracle(self, run: int, x: Sequence[Words]) -> list[tuple[Words, ...]]:
+        """Run, and compare all answers."""
         answers, values = self.run(run, x), self.expected(run, x)
         for party in PARTIES:
             for answer, node in zip(answers[party], self.program.outputs[party], strict=True):

@@ -22,6 +22,16 @@ OPERAND_SIZES: dict[str, tuple[int | None, ...]] = {
     "matmul": (8, 8, 8),
 }
 
+# Operations on rows: type of the result, the values of `extra`, and of each operand the size and elements in a row.
+ROW_FORMS: dict[str, tuple[int, range, tuple[tuple[int, int], ...]]] = {
+    "residues": (BYTE, range(2, 256), ((1, 32), (8, 4))),
+    "deal_bits": (BYTE, range(1), ((1, 32), (8, 1), (1, 32))),
+    "compare": (BYTE, range(2), ((1, 32), (8, 1), (1, 32), (1, 1))),
+    "blind": (BYTE, range(2), ((1, 32),) * 4),
+    "rotate": (BYTE, range(1), ((1, 32), (1, 32), (1, 1))),
+    "has_zero": (BIT, range(1), ((1, 1), (1, 32), (1, 32))),
+}
+
 
 def is_good(record: Sequence[int], arena: int) -> bool:
     """Whether a record (40 integers) is an operation that touches nothing outside `arena` bytes."""
@@ -40,6 +50,10 @@ def is_good(record: Sequence[int], arena: int) -> bool:
         return False
     if name in ("bitslice", "bitunslice"):
         return _planes_are_good(name, kind, dims, extra, record, arena)
+    if name in ROW_FORMS:
+        result, extras, operands = ROW_FORMS[name]
+        runs = [(at, dims[0] * row, size) for at, (size, row) in zip(record[4:], operands, strict=False)]
+        return (kind, ndim) == (result, 1) and extra in extras and _runs_are_inside(runs, arena)
     if name == "matmul" and not _rows_are_dense(axes):
         return False
     if name == "cast":
@@ -89,4 +103,8 @@ def _planes_are_good(name: str, kind: int, dims: Sequence[int], extra: int, reco
         if kind != BIT or extra != -(-count // 8):
             return False
         runs = [(record[4], rows * count, 1), (record[5], rows * extra, 1)]
+    return _runs_are_inside(runs, arena)
+
+
+def _runs_are_inside(runs: Sequence[tuple[int, int, int]], arena: int) -> bool:
     return all(at >= 0 and at % size == 0 and at + n * size <= arena for at, n, size in runs)

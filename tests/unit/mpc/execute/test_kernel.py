@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from tests.unit.mpc.execute.machine_programs import (
 )
 from tests.unit.mpc.execute.machine_programs import given as input_node
 from tests.unit.mpc.execute.tape_check import is_good
+from tests.unit.mpc.securenn_programs import securenn_program
 from triveni.mpc.affine import ROWS, Affine
+from triveni.mpc.comparison import COLUMNS, DRAW_WORDS, MODULUS, UNITS
 from triveni.mpc.execute.batch import Backend
 from triveni.mpc.execute.interpret import NumpyBackend
 from triveni.mpc.execute.native import KERNEL, NativeBackend, checked
@@ -78,15 +81,15 @@ class Bench:
 
     @staticmethod
     def _sent(backend: Backend, words: Any, rows: int) -> list[bytes]:
-        backend.load({})
+        setup = backend.load({})
         batch = backend.batch(rows)
         for place, value in [(batch.request[source], value) for source, value in words.items()]:
             place[...] = value
         if batch.start:
             batch.start()
-        for step in batch.online:
-            if step.before:
-                step.before()
+        for compute in [part for step in (*setup.steps, *batch.online) for part in (step.before, step.after)]:
+            if compute:
+                compute()
         return [bytes(frame.buffer) for step in batch.online for frame in step.sends]
 
 
@@ -249,9 +252,48 @@ def test_moving_elements(variant: str, dtype: Dtype) -> None:
             bench.assert_native_is_as_numpy(list(moved(bench))[number], rows)
 
 
+ROW_COUNTS: list[Dims] = [(ROWS,), (ROWS, 5), (ROWS, 3, 7)]
+
+
+@pytest.mark.parametrize("dims", ROW_COUNTS, ids=str)
+def test_operations_on_rows_of_residues(variant: str, dims: Dims) -> None:
+    row, words = (*dims, COLUMNS), (*dims, DRAW_WORDS)
+
+    def residues(bench: Bench, modulus: int) -> Node:
+        return op("residues", 0, [bench.value(words)], row, "u1", modulus=modulus)
+
+    def deal_bits(bench: Bench) -> Node:
+        return op("deal_bits", 0, [bench.value(dims), bench.value(row, "u1")], row, "u1")
+
+    def compare(bench: Bench, role: int) -> Node:
+        inputs = [bench.value(dims), bench.value(row, "u1"), bench.value(dims, "b1")]
+        return op("compare", 0, inputs, row, "u1", role=role)
+
+    def blind(bench: Bench, role: int) -> Node:
+        return op("blind", 0, [bench.value(row, "u1") for _ in range(3)], role=role)
+
+    def rotate(bench: Bench) -> Node:
+        return op("rotate", 0, [bench.value(row, "u1"), bench.value(dims, "u1")])
+
+    def rotate_turned(bench: Bench) -> Node:
+        turned = op("transpose", 0, [bench.value((COLUMNS, *dims), "u1")], row, perm=[*range(1, len(row)), 0])
+        return op("rotate", 0, [turned, bench.value(dims, "u1")])
+
+    def has_zero(bench: Bench) -> Node:
+        return op("has_zero", 0, [bench.value(row, "u1") for _ in range(2)], dims, "b1")
+
+    makers: list[Callable[[Bench], Node]] = [deal_bits, rotate, rotate_turned, has_zero]
+    makers += [partial(residues, modulus=modulus) for modulus in (2, 7, UNITS, MODULUS, 255)]
+    makers += [partial(make, role=role) for make in (compare, blind) for role in (0, 1)]
+    for make in makers:
+        for rows in (1, 3):
+            bench = Bench(rows)
+            bench.assert_native_is_as_numpy(make(bench), rows)
+
+
 # --- what it refuses ----------------------------------------------------------------------------------------------
 
-TAPES = [compile_tape(make(), 0) for make in (product_program, bits_program, two_rounds_program)]
+TAPES = [compile_tape(make(), 0) for make in (product_program, bits_program, two_rounds_program, securenn_program)]
 
 GUARD = 4096
 

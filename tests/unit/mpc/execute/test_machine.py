@@ -17,6 +17,7 @@ from tests.unit.mpc.execute.machine_programs import (
     random_programs,
     two_rounds_program,
 )
+from tests.unit.mpc.securenn_programs import securenn_program
 from triveni.mpc.affine import Affine
 from triveni.mpc.execute import machine as machine_module
 from triveni.mpc.execute.machine import Machine, NoKernel, NotPrepared, NoWeights, PeerLost, WrongRequest, WrongWeights
@@ -27,7 +28,7 @@ from triveni.mpc.sharing import reveal, split
 
 BACKENDS = [False, True]
 
-PROGRAMS = [product_program, bits_program, two_rounds_program]
+PROGRAMS = [product_program, bits_program, two_rounds_program, securenn_program]
 
 
 def words(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
@@ -35,7 +36,7 @@ def words(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
 
 
 def request_for(program: Program, rows: int, seed: int = 1) -> Any:
-    return split(words(np.random.default_rng(seed), (rows, *program.input_shape)))
+    return split(words(np.random.default_rng(seed), (rows, *program.input_shape)), program.protocol)
 
 
 def weights_for(program: Program) -> dict[str, Any]:

@@ -182,9 +182,11 @@ def test_setup_values_whose_size_depends_on_the_rows_are_computed_in_every_run()
     total = op("sum", 0, [wide], (), axes=[0, 1], keep=False)
     x = op("add", 0, [input_node(0, "x", 0, (ROWS, 4)), total])
     schedule = Schedule(of_party_0(x)).party(0)
-    assert split_setup(schedule) == ([fixed], [wide, total])
+    (once,), each = split_setup(schedule)
+    assert ((once.before, once.after), each) == (((), (fixed,)), [wide, total])
     tape = compile_tape(of_party_0(x), 0)
-    assert (tape.once.count, tape.each.count) == (1, 3)
+    assert [(r.before.count, r.after.count) for r in tape.setup] == [(0, 1)]
+    assert tape.each.count == 3
 
 
 def test_streams_and_frames_to_send_share_their_place_with_nothing() -> None:

@@ -108,7 +108,7 @@ class Toy:
 
         m0, n1 = mask(0, "02"), mask(1, "12")
         return Program(
-            protocol="toy",
+            protocol="ABY3",
             architecture_digest="",
             input_shape=self.size,
             output_shape=self.size,

@@ -81,7 +81,7 @@ def test_a_message_that_depends_on_weights_and_on_no_draw_is_a_violation() -> No
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda node: replace(node, op="rotate"),
+        lambda node: replace(node, op="turn"),
         lambda node: replace(node, inputs=node.inputs[:1]),
         lambda node: replace(node, attrs={"scale": 2}),
         lambda node: replace(node, party=3),

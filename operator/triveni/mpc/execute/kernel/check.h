@@ -62,6 +62,28 @@ static int check_planes(const record *r, int64_t arena)
     return run_inside(r, DST, 1, rows * count, arena) && run_inside(r, A, 1, rows * r->extra, arena);
 }
 
+/* Operations on rows of residues: for each operand the size of an element, and elements in a row (0: not there). */
+static int check_rows(const record *r, int64_t arena)
+{
+    static const struct {
+        int64_t kind, size[OPERANDS], row[OPERANDS], extra_low, extra_high;
+    } forms[] = {
+        /* residues */ {KIND_BYTE, {1, 8, 1, 1}, {COLUMNS, DRAW_WORDS, 0, 0}, 2, 255},
+        /* deal_bits */ {KIND_BYTE, {1, 8, 1, 1}, {COLUMNS, 1, COLUMNS, 0}, 0, 0},
+        /* compare */ {KIND_BYTE, {1, 8, 1, 1}, {COLUMNS, 1, COLUMNS, 1}, 0, 1},
+        /* blind */ {KIND_BYTE, {1, 1, 1, 1}, {COLUMNS, COLUMNS, COLUMNS, COLUMNS}, 0, 1},
+        /* rotate */ {KIND_BYTE, {1, 1, 1, 1}, {COLUMNS, COLUMNS, 1, 0}, 0, 0},
+        /* has_zero */ {KIND_BIT, {1, 1, 1, 1}, {1, COLUMNS, COLUMNS, 0}, 0, 0},
+    };
+    const int64_t form = r->op - OP_RESIDUES;
+    if (r->ndim != 1 || r->kind != forms[form].kind) return 0;
+    if (!in_range(r->extra, forms[form].extra_low, forms[form].extra_high)) return 0;
+    for (int o = DST; o < OPERANDS; o++)
+        if (forms[form].row[o] && !run_inside(r, o, forms[form].size[o], r->axes[0].dim * forms[form].row[o], arena))
+            return 0;
+    return 1;
+}
+
 static int check_record(const record *r, int64_t arena)
 {
     int64_t count = 1;
@@ -86,8 +108,10 @@ static int check_record(const record *r, int64_t arena)
         return r->kind == KIND_WORD && operands_inside(r, A, 8, arena);
     case OP_MATMUL:
         return check_matmul(r, arena);
-    default:
+    case OP_BITSLICE: case OP_BITUNSLICE:
         return check_planes(r, arena);
+    default:
+        return check_rows(r, arena);
     }
 }
 

@@ -28,6 +28,8 @@
 #define TARGET_END _Pragma("GCC pop_options")
 #endif
 
+__extension__ typedef unsigned __int128 wide;
+
 typedef void (*runner)(const record *, int64_t, char *);
 
 #define TILE_SPLIT 0

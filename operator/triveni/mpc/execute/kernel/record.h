@@ -22,7 +22,8 @@ typedef struct {
     int64_t op;
     int64_t kind;  /* type of the result: see below */
     int64_t ndim;
-    int64_t extra; /* cast: kind of the input; bitslice: words in a row; bitunslice: bytes in a row; else 0 */
+    int64_t extra; /* cast: kind of the input; bitslice: words in a row; bitunslice: bytes in a row; residues: modulus;
+                    * compare, blind: role; else 0 */
     int64_t offset[OPERANDS];
     axis axes[MAX_DIMS];
     int64_t unused[2];
@@ -43,7 +44,12 @@ enum {
     OP_MATMUL,                       /* last three axes are M, K, N; those before are a batch */
     OP_BITSLICE,                     /* axes: rows, bytes in a row of a plane; 64 planes */
     OP_BITUNSLICE,                   /* axes: rows, bits in a row */
+    /* One axis, of rows; all operands are dense. comparison.py says what they are. */
+    OP_RESIDUES, OP_DEAL_BITS, OP_COMPARE, OP_BLIND, OP_ROTATE, OP_HAS_ZERO,
     OPS
 };
+
+/* Rows of residues: bytes in a row, their modulus, and the words of a draw that make one. */
+enum { COLUMNS = 32, MODULUS = 37, DRAW_WORDS = 4 };
 
 #endif

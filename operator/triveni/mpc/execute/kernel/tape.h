@@ -290,6 +290,108 @@ static void FN(bitunslice)(const uint8_t *a, uint8_t *dst, int64_t rows, int64_t
         }
 }
 
+/* --- rows of residues: comparison.py ----------------------------------------------------------------------------- */
+
+/* The first 32 digits, in base `modulus`, of the fraction of 2^256 that each draw is; four digits at a time. */
+static inline __attribute__((always_inline)) void FN(digits)(const uint64_t *a, uint8_t *dst, int64_t rows,
+                                                             const uint32_t modulus)
+{
+    const uint64_t fourth = (uint64_t)modulus * modulus * modulus * modulus;
+    for (int64_t row = 0; row < rows; row++, a += DRAW_WORDS, dst += COLUMNS) {
+        uint64_t n[DRAW_WORDS];
+        memcpy(n, a, sizeof n);
+        for (int column = 0; column < COLUMNS; column += 4) {
+            uint64_t carry = 0;
+            for (int i = 0; i < DRAW_WORDS; i++) {
+                const wide t = (wide)n[i] * fourth + carry;
+                n[i] = (uint64_t)t;
+                carry = (uint64_t)(t >> 64);
+            }
+            uint32_t four = (uint32_t)carry;
+            for (int i = 3; i >= 0; i--, four /= modulus) dst[column + i] = (uint8_t)(four % modulus);
+        }
+    }
+}
+
+static void FN(residues)(const uint64_t *a, uint8_t *dst, int64_t rows, int64_t modulus)
+{
+    if (modulus == MODULUS) FN(digits)(a, dst, rows, MODULUS); /* division by a constant is a multiplication */
+    else if (modulus == MODULUS - 1) FN(digits)(a, dst, rows, MODULUS - 1);
+    else FN(digits)(a, dst, rows, (uint32_t)modulus);
+}
+
+enum { FN(BYTES) = 7 * MODULUS, FN(SUMS) = 256 * MODULUS }; /* multiples of it, above a byte and above 32 of them */
+
+static void FN(deal_bits)(const uint64_t *words, const uint8_t *share, uint8_t *dst, int64_t rows)
+{
+    for (int64_t row = 0; row < rows; row++, share += COLUMNS, dst += COLUMNS) {
+        const uint32_t low = (uint32_t)words[row] & 0x7fffffff;
+        for (int k = 0; k < COLUMNS; k++) dst[k] = (uint8_t)(((low >> k & 1) + FN(BYTES) - share[k]) % MODULUS);
+    }
+}
+
+static void FN(compare)(const uint64_t *opened, const uint8_t *share, const uint8_t *beta, uint8_t *dst, int64_t rows,
+                        int64_t role)
+{
+    const int32_t public = role == 0;
+    for (int64_t row = 0; row < rows; row++, share += COLUMNS, dst += COLUMNS) {
+        const uint32_t s = ((uint32_t)opened[row] & 0x7fffffff) + beta[row];
+        const int32_t direction = beta[row] ? -1 : 1;
+        int32_t above = FN(SUMS) + public;
+        for (int k = COLUMNS - 1; k >= 0; k--) {
+            const int32_t bit = s >> k & 1, r = share[k];
+            dst[k] = (uint8_t)((uint32_t)(above + (public * bit - r) * direction) % MODULUS);
+            above += bit ? public - r : r;
+        }
+    }
+}
+
+static void FN(blind)(const uint8_t *columns, const uint8_t *factor, const uint8_t *shift, uint8_t *dst, int64_t rows,
+                      int64_t role)
+{
+    const int64_t n = rows * COLUMNS;
+    if (role == 0)
+        IVDEP for (int64_t i = 0; i < n; i++)
+            dst[i] = (uint8_t)(((uint32_t)columns[i] * (factor[i] + 1u) + shift[i]) % MODULUS);
+    else
+        IVDEP for (int64_t i = 0; i < n; i++)
+            dst[i] = (uint8_t)(((uint32_t)columns[i] * (factor[i] + 1u) + FN(BYTES) - shift[i]) % MODULUS);
+}
+
+static void FN(rotate)(const uint8_t *columns, const uint8_t *by, uint8_t *dst, int64_t rows)
+{
+    for (int64_t row = 0; row < rows; row++, columns += COLUMNS, dst += COLUMNS) {
+        const size_t shift = by[row] % COLUMNS;
+        memcpy(dst + shift, columns, COLUMNS - shift);
+        memcpy(dst, columns + COLUMNS - shift, shift);
+    }
+}
+
+static void FN(has_zero)(const uint8_t *first, const uint8_t *second, uint8_t *dst, int64_t rows)
+{
+    for (int64_t row = 0; row < rows; row++, first += COLUMNS, second += COLUMNS) {
+        uint8_t found = 0;
+        for (int k = 0; k < COLUMNS; k++) found |= ((uint32_t)first[k] + second[k]) % MODULUS == 0;
+        dst[row] = found;
+    }
+}
+
+static void FN(rows)(const record *r, char *const at[OPERANDS])
+{
+    const int64_t rows = r->axes[0].dim;
+    uint8_t *dst = (uint8_t *)at[DST];
+    const uint64_t *words = (const uint64_t *)at[A];
+    const uint8_t *a = (const uint8_t *)at[A], *b = (const uint8_t *)at[B], *c = (const uint8_t *)at[C];
+    switch (r->op) {
+    case OP_RESIDUES: FN(residues)(words, dst, rows, r->extra); break;
+    case OP_DEAL_BITS: FN(deal_bits)(words, b, dst, rows); break;
+    case OP_COMPARE: FN(compare)(words, b, c, dst, rows, r->extra); break;
+    case OP_BLIND: FN(blind)(a, b, c, dst, rows, r->extra); break;
+    case OP_ROTATE: FN(rotate)(a, b, dst, rows); break;
+    default: FN(has_zero)(a, b, dst, rows);
+    }
+}
+
 /* --- the tape ---------------------------------------------------------------------------------------------------- */
 
 static void FN(binary)(const record *r, char *const at[OPERANDS])
@@ -342,6 +444,9 @@ static void FN(execute)(const record *r, char *arena)
         break;
     case OP_BITUNSLICE:
         FN(bitunslice)((const uint8_t *)at[A], (uint8_t *)at[DST], r->axes[0].dim, r->axes[1].dim, r->extra);
+        break;
+    case OP_RESIDUES: case OP_DEAL_BITS: case OP_COMPARE: case OP_BLIND: case OP_ROTATE: case OP_HAS_ZERO:
+        FN(rows)(r, at);
         break;
     default:
         FN(binary)(r, at);
