@@ -412,9 +412,10 @@ async def test_the_deadline_ends_the_wait_for_a_worker_and_says_which(workers: W
 
 
 async def test_after_a_failure_the_client_is_still_of_use(client: AsyncClient, workers: Workers) -> None:
-    workers.parties[2].misdeeds.append(hang)
+    workers.parties[2].always = hang
     with pytest.raises(DeadlineExceeded):
         await client.predict(ONE, deadline=0.2)
+    workers.parties[2].always = None
     np.testing.assert_array_equal(await client.predict(ONE), plain(ONE)[0])
 
 
