@@ -361,7 +361,7 @@ TABLE: Sequence[Row] = (
         (1, 1),
     ),
     Row(
-        "softmax, sigmoid, tanh at the end",
+        "Softmax, softmax, sigmoid, tanh at the end",
         "as the very last layer; softmax nowhere else, over the last axis",
         "by the client, on the revealed answer",
         "nothing",

@@ -12,6 +12,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+
+def residual(k: Any, n: Any) -> Any:
+    """Two blocks, one with a 1x1 convolution beside it; then values merged in every way."""
+
+    def block(x: Any, filters: int, strides: int) -> Any:
+        y = n.BatchNormalization()(n.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x))
+        y = n.BatchNormalization()(n.Conv2D(filters, 3, padding="same")(n.ReLU()(y)))
+        skip = x if strides == 1 else n.BatchNormalization()(n.Conv2D(filters, 1, strides)(x))
+        return n.ReLU()(n.Add()([y, skip]))
+
+    inputs = k.Input((6, 6, 2))
+    x = block(block(inputs, 2, 1), 3, 2)
+    x = n.Concatenate()([n.GlobalAveragePooling2D()(x), n.GlobalMaxPooling2D()(x)])
+    x = n.Average()([n.Maximum()([n.Dense(4)(x), n.Dense(4)(x)]), n.Dense(4)(x)])
+    return k.Model(inputs, n.Softmax()(n.Subtract()([x, n.Dense(4)(x)])))
+
+
 NETS: dict[str, Any] = {
     "linear": lambda k, n: [k.Input((3,)), n.Dense(2)],
     "mlp": lambda k, n: [k.Input((20,)), n.Dense(16, activation="relu"), n.Dense(4)],
@@ -105,27 +122,11 @@ NETS: dict[str, Any] = {
         n.AveragePooling2D(2),
         n.ReLU(),
     ],
-    "residual": lambda k, n: residual(k, n),
+    "residual": residual,
 }
 
 BOUNDS = {"curves": 5e-3}
 """Largest difference from plain Keras, where it is not 1e-3."""
-
-
-def residual(k: Any, n: Any) -> Any:
-    """Two blocks, one with a 1x1 convolution beside it; then values merged in every way."""
-
-    def block(x: Any, filters: int, strides: int) -> Any:
-        y = n.BatchNormalization()(n.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x))
-        y = n.BatchNormalization()(n.Conv2D(filters, 3, padding="same")(n.ReLU()(y)))
-        skip = x if strides == 1 else n.BatchNormalization()(n.Conv2D(filters, 1, strides)(x))
-        return n.ReLU()(n.Add()([y, skip]))
-
-    inputs = k.Input((6, 6, 2))
-    x = block(block(inputs, 2, 1), 3, 2)
-    x = n.Concatenate()([n.GlobalAveragePooling2D()(x), n.GlobalMaxPooling2D()(x)])
-    x = n.Average()([n.Maximum()([n.Dense(4)(x), n.Dense(4)(x)]), n.Dense(4)(x)])
-    return k.Model(inputs, n.Softmax()(n.Subtract()([x, n.Dense(4)(x)])))
 
 
 def main(directory: Path) -> None:

@@ -269,3 +269,9 @@ def test_a_layer_without_bias_has_no_bias_weight() -> None:
 def test_steps_larger_than_a_worker_allocates_are_refused_by_their_layer() -> None:
     with pytest.raises(a.InvalidArchitecture, match="'d': it is computed with more than"):
         lower(a.Architecture((3, 3, 1500), (a.DepthwiseConv2D("d", (3, 3)),)))
+
+
+def test_two_weights_of_one_name_are_refused() -> None:
+    layers = (a.SeparableConv2D("s", 2, (2, 2)), a.Conv2D("s/depthwise", 2, (2, 2)))
+    with pytest.raises(a.InvalidArchitecture, match="weights of the same name"):
+        lower(a.Architecture((5, 5, 1), layers))
