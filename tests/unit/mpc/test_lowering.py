@@ -213,7 +213,7 @@ def test_pooling_with_no_linear_layer_to_carry_its_division_is_a_product_with_a_
     ],
 )
 def test_a_layer_alone_is_itself(layer: a.Layer) -> None:
-    chain((4, 6, 2), layer)
+    check(a.Architecture((4, 6, 2), (layer,)), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [a.Add, a.Average, a.Maximum, a.Minimum])
@@ -237,9 +237,9 @@ def test_values_are_broadcast_as_keras_does() -> None:
 @pytest.mark.parametrize(
     ("curve", "exact", "bound"),
     [
-        (SIGMOID, lambda x: 1 / (1 + math.exp(-x)), 1.605e-3),
+        (SIGMOID, lambda x: 1 / (1 + math.exp(-x)), 1.61e-3),
         (TANH, math.tanh, 2.02e-3),
-        (HARD_SIGMOID, lambda x: min(max(x / 6 + 0.5, 0), 1), 1e-5),
+        (HARD_SIGMOID, lambda x: min(max(x / 6 + 0.5, 0), 1), 5e-5),
     ],
 )
 def test_a_curve_is_as_near_as_the_documents_say_and_flat_far_outside(curve: PiecewiseLinear, exact, bound) -> None:
@@ -247,7 +247,7 @@ def test_a_curve_is_as_near_as_the_documents_say_and_flat_far_outside(curve: Pie
     y = curve.start + np.maximum(x[:, None] - np.array(curve.knots), 0) @ np.array(curve.bends)
     assert np.abs(y - [exact(v) for v in x]).max() <= bound
     assert sum(curve.bends) == 0.0
-    assert all((bend * 2**20).is_integer() for bend in curve.bends)
+    assert all((bend * 2**16).is_integer() for bend in curve.bends)
 
 
 @pytest.mark.parametrize("layer", [a.Sigmoid("s"), a.Tanh("s"), a.HardSigmoid("s")])
