@@ -135,10 +135,11 @@ bench-peers: setup ## measure other systems on the same network, in throwaway en
 
 # --- maintain -----------------------------------------------------------------------------------------------------
 
-generate: setup ## write crds/ again from the types that it describes
+generate: setup ## write crds/ again from the types that it describes, and the table of layers in the docs
 	@mkdir -p build crds
 	@$(BIN)/python -m triveni.api.crd > build/crd.yaml
 	@mv build/crd.yaml crds/triveni.dev_securemodels.yaml
+	@$(BIN)/python -m tests.layers.table
 
 # Client, worker and operator are subsets of dev: the same versions are tested and shipped.
 lock: .venv/.bootstrap ## make requirements/*.lock again; keeps versions that still fit (ARGS=--upgrade renews them)

@@ -86,6 +86,28 @@ async def test_the_answer_is_that_of_the_plain_model(client: AsyncClient) -> Non
     np.testing.assert_allclose(answer, plain(x), atol=1e-3)
 
 
+@pytest.mark.parametrize("last_layer", ["Softmax", "Sigmoid", "Tanh"])
+async def test_a_last_layer_that_is_the_clients_is_computed_here(
+    client: AsyncClient, workers: Workers, last_layer: str
+) -> None:
+    for worker in workers.parties:
+        worker.last_layer = last_layer
+    logits = plain(rows(3))
+    expected = {
+        "Softmax": np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True),
+        "Sigmoid": 1 / (1 + np.exp(-logits)),
+        "Tanh": np.tanh(logits),
+    }[last_layer]
+    np.testing.assert_allclose(await client.predict(rows(3)), expected, atol=1e-3)
+
+
+async def test_workers_that_disagree_on_the_last_layer_are_sent_nothing(client: AsyncClient, workers: Workers) -> None:
+    workers.parties[2].last_layer = "Softmax"
+    with pytest.raises(WorkersDisagree, match="last_layer"):
+        await client.predict(ONE)
+    assert not any(worker.seen for worker in workers.parties)
+
+
 async def test_one_row_gives_one_answer_without_the_axis_of_rows(client: AsyncClient) -> None:
     answer = await client.predict(ONE)
     assert answer.shape == (4,)

@@ -54,6 +54,7 @@ class Worker:
     identity: Identity | None = None
     max_rows: int = 4
     program_digest: str | None = "aa" * 32
+    last_layer: str = "Dense"
     seen: list[tuple[str, bytes]] = field(default_factory=list)
     misdeeds: deque[Misdeed] = field(default_factory=deque)
     always: Misdeed | None = None
@@ -107,6 +108,7 @@ class Worker:
                 "output_shape": [4],
                 "max_rows": self.max_rows,
                 "program_digest": self.program_digest,
+                "architecture": {"layers": [{"kind": "Dense"}, {"kind": self.last_layer}]},
             },
         }
 

@@ -8,6 +8,7 @@ The same steps tell the workers the shapes and the sharing job what to do with t
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from triveni.mpc.architecture import (
@@ -36,7 +37,7 @@ from triveni.mpc.architecture.pooling import AveragePooling, GlobalAveragePoolin
 from triveni.mpc.lowering import activations, finish, folding, linear, moving, pooling
 from triveni.mpc.lowering.draft import REQUEST, Draft
 from triveni.mpc.lowering.network import Network
-from triveni.mpc.lowering.steps import Affine, Rearrange
+from triveni.mpc.lowering.steps import AddConstant, Affine, Rearrange
 
 __all__ = ["Network", "lower"]
 
@@ -59,7 +60,11 @@ def lower(architecture: Architecture) -> Network:
     draft = finish.means_as_sums(draft)
     folding.fold_scales(draft)
     draft = finish.scales_as_products(draft)
-    return Network(architecture.input_shape, draft.shapes[draft.answer], tuple(draft.steps.values()))
+    steps = tuple(draft.steps.values())
+    names = Counter(step.name for step in steps if isinstance(step, Affine | AddConstant))
+    for name in (name for name, count in names.items() if count > 1):
+        raise InvalidArchitecture(name, "another layer has weights of the same name")
+    return Network(architecture.input_shape, draft.shapes[draft.answer], steps)
 
 
 def _check_sizes(draft: Draft, layer: str, known: int) -> None:

@@ -150,8 +150,8 @@ _HOMOGENEOUS = (
 def _scale_forward(draft: Draft, number: int, gain: float) -> bool:
     for after in draft.chain_after(number):
         step = draft.steps[after]
-        if isinstance(step, Affine):
-            draft.steps[after] = replace(step, kernel=_times(step.kernel, gain))
+        if isinstance(step, Affine | Channelwise):
+            draft.steps[after] = _scaled_factors(step, gain)
             draft.drop(number)
             return True
         if not isinstance(step, _HOMOGENEOUS):
@@ -162,14 +162,25 @@ def _scale_forward(draft: Draft, number: int, gain: float) -> bool:
 def _scale_backward(draft: Draft, number: int, gain: float) -> bool:
     for before in draft.chain_before(number):
         step = draft.steps[before]
-        if isinstance(step, Affine):
-            bias = _times(step.bias, gain) if step.bias else None
-            draft.steps[before] = replace(step, kernel=_times(step.kernel, gain), bias=bias)
+        if isinstance(step, Affine | Channelwise):
+            draft.steps[before] = _scaled_shifts(_scaled_factors(step, gain), gain)
             draft.drop(number)
             return True
         if not isinstance(step, _HOMOGENEOUS):
             return False
     return False
+
+
+def _scaled_factors(step: Affine | Channelwise, gain: float) -> Affine | Channelwise:
+    if isinstance(step, Affine):
+        return replace(step, kernel=_times(step.kernel, gain))
+    return replace(step, factors=_times(step.factors, gain))
+
+
+def _scaled_shifts(step: Affine | Channelwise, gain: float) -> Affine | Channelwise:
+    if isinstance(step, Affine):
+        return replace(step, bias=_times(step.bias, gain)) if step.bias else step
+    return replace(step, shifts=_times(step.shifts, gain)) if step.shifts else step
 
 
 def _times(make: Make, gain: float) -> Make:
