@@ -79,7 +79,7 @@ class Architecture:
         return {
             "format": FORMAT,
             "input": list(self.input_shape),
-            "layers": [{"kind": layer.kind, **asdict(layer)} for layer in self.layers],
+            "layers": [{"kind": layer.kind, **_json(asdict(layer))} for layer in self.layers],
         }
 
     def to_json(self) -> bytes:
@@ -115,3 +115,10 @@ class Architecture:
         except (ValueError, RecursionError) as error:
             raise InvalidArchitecture("(document)", "not JSON") from error
         return cls.from_document(document)
+
+
+def _json(value: Any) -> Any:
+    """Tuples as lists, so that a document equals itself read back from JSON."""
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    return [_json(item) for item in value] if isinstance(value, tuple | list) else value
