@@ -130,7 +130,7 @@ def _companions(files: Sequence[Path], *, until_quota: bool, ends_run: bool) -> 
 
     return (
         Companion(CLIENT, client, ends_run=ends_run),
-        Companion(KERAS, keras, seconds=60.0),
+        Companion(KERAS, keras, seconds=180.0),
     )
 
 
