@@ -184,7 +184,7 @@ async def test_what_the_sharing_job_sends_wrong_is_refused_and_the_right_thing_i
     headers = {HEADER_LENGTH: str(wrong.header_length)}
     async with session.put(epoch.url(0, "/triveni/v1/shares"), data=wrong.body, headers=headers) as response:
         assert response.status == 400
-        assert "components 0 and 1" in (await response.json())["error"]
+        assert "component_0 and component_1" in (await response.json())["error"]
     await epoch.put_shares()
     x = rows_of(1)
     assert np.abs(await epoch.client().predict(x) - plain(x)).max() < TOLERANCE

@@ -127,9 +127,9 @@ def securenn_program(
     return merge_equal(program)  # one node for a draw that is used twice
 
 
-def relu_program(shape: Sequence[int] = ()) -> Program:
+def relu_program(shape: Sequence[int] = (), without: Sequence[str] = ()) -> Program:
     """max(x, 0) alone."""
-    build = Builder()
+    build = Builder(frozenset(without))
     dims = (ROWS, *shape)
     x = given(0, "x", 0, dims), given(1, "x", 1, dims)
     answer = build.afresh("answer", build.relu("relu", x, dims), dims)
