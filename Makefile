@@ -16,7 +16,7 @@ LOCKS := bootstrap client worker operator dev
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 .PHONY: help setup run test e2e coverage lint format cluster-up cluster-load cluster-down cluster-status images bench \
-	bench-peers generate lock example clean
+	bench-protocols bench-peers generate lock example clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -129,6 +129,9 @@ images: setup ## build the two images, with Docker or with buildah
 
 bench: setup ## measure; figures go to build/bench.json
 	@mkdir -p build && $(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-protocols: setup ## measure both protocols at several round trips between the workers
+	@mkdir -p build && $(BIN)/python -m benchmarks.protocols $(ARGS)
 
 bench-peers: setup ## measure other systems on the same network, in throwaway environments
 	@mkdir -p build && $(BIN)/python -m benchmarks.peers $(ARGS)

@@ -20,6 +20,7 @@ from triveni.api.manifest import read_manifest
 from triveni.client import Connection
 from triveni.identity.tls import client_context
 from triveni.local import watch
+from triveni.local.epoch import Commands
 from triveni.local.events import EpochBegan, EpochEnded, Event, LogLine, Serving
 from triveni.local.runner import LocalRun, Plan
 from triveni.mpc.program import PARTIES
@@ -107,13 +108,17 @@ class Cluster:
 
 
 @asynccontextmanager
-async def serving(directory: Path, cache: Path) -> AsyncIterator[Cluster]:
+async def serving(
+    directory: Path, cache: Path, protocol: str = "ABY3", commands: Commands | None = None
+) -> AsyncIterator[Cluster]:
     """Serve without a quota. `directory` is for the connection file, `cache` for compiled programs."""
     manifest = read_manifest(MANIFEST)
-    manifest = replace(manifest, secure_model=manifest.secure_model.with_spec(requestQuota=None))
+    secure_model = manifest.secure_model.with_spec(requestQuota=None, protocol=protocol)
+    manifest = replace(manifest, secure_model=secure_model)
     path = directory / "connection.json"
     course = Course()
-    run = LocalRun(Plan(manifest, connection=path, cache=cache, verbose=True), course.tell)
+    plan = Plan(manifest, connection=path, cache=cache, verbose=True, commands=commands or Commands())
+    run = LocalRun(plan, course.tell)
     task = asyncio.create_task(run.run())
     waiting = asyncio.create_task(course.serving.wait())
     interval = watch.SERVING_INTERVAL
@@ -138,5 +143,5 @@ async def serving(directory: Path, cache: Path) -> AsyncIterator[Cluster]:
 
 def _worker_pids() -> Sequence[int]:
     """The three workers among this process's children, in the order of parties (their configuration's name has it)."""
-    found = {command[-2]: pid for pid, command in process.children() if "triveni.worker" in command}
+    found = {command[-2]: pid for pid, command in process.children() if "--config" in command}
     return [found[config] for config in sorted(found)]

@@ -135,7 +135,7 @@ def _takes_all(attrs: Mapping[str, Any]) -> bool:
 
 
 def distribute(program: Program) -> Program:
-    """a*c + a*d becomes a*(c+d): two products instead of three for each multiplication of replicated shares."""
+    """a*c + a*d becomes a*(c+d), in a sum of three as well: fewer products for each multiplication of shares."""
     uses = _uses(program)
     products = {"add": ("matmul", "mul"), "xor": ("and",)}
     single: set[Node] = set()
@@ -145,6 +145,15 @@ def distribute(program: Program) -> Program:
         if node.op not in products or any(source not in single for source in node.inputs):
             return None
         x, y = node.inputs
+        if (one := together(node, x, y)) is not None or x.op != node.op or x.party != node.party:
+            return one
+        # x = u + a*c and y = a*d: u + a*(c+d)
+        u, last = x.inputs
+        both = together(node, last, y) if last in single and last.shape == node.shape else None
+        return replace(node, inputs=(u, both)) if both is not None else None
+
+    def together(node: Node, x: Node, y: Node) -> Node | None:
+        """The one product that x + y is."""
         if x.op != y.op or x.op not in products[node.op] or x.shape != y.shape or x.party != y.party:
             return None
         pairs = ((0, 0), (1, 1)) if x.op == "matmul" else ((0, 0), (1, 1), (0, 1), (1, 0))

@@ -23,7 +23,7 @@ ELEMENTS = 64
 
 
 class PlainRandom:
-    """TensorFlow's random numbers in the place of its native library's, which is not built: the attack needs neither."""
+    """TensorFlow's random numbers in the place of its native library's, which is not built here."""
 
     def secure_seed(self, name: str | None = None) -> tf.Tensor:
         """A new seed."""

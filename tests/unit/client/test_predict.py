@@ -108,6 +108,29 @@ async def test_workers_that_disagree_on_the_last_layer_are_sent_nothing(client: 
     assert not any(worker.seen for worker in workers.parties)
 
 
+async def test_in_securenn_two_workers_get_a_component_each_and_the_third_the_number_of_rows() -> None:
+    async with three_workers(protocol="SecureNN") as workers, AsyncClient(workers.connection, deadline=20) as client:
+        x = rows(3)
+        np.testing.assert_allclose(await client.predict(x), plain(x), atol=1e-2)
+        with pytest.raises(WrongInput, match="at most 128 can be sent"):
+            await client.predict(np.full(INPUT_SHAPE, 200.0))
+    header, tensors = decode(workers.parties[2].seen[0][1], None)
+    assert (header["parameters"], tensors) == ({"rows": 3}, [])
+
+
+async def test_in_securenn_a_component_from_worker_2_is_a_wrong_answer() -> None:
+    async def answer(worker: Worker, request: web.Request, body: bytes) -> web.Response:
+        header, _ = decode(body, request.headers[HEADER_LENGTH])
+        reply = {"id": header["id"], "parameters": {"epoch": worker.epoch, "party": worker.party}}
+        length, chunks = encode(reply, [Tensor("component_0", np.zeros((1, 4), np.int64))], "outputs")
+        return web.Response(body=b"".join(chunks), headers={HEADER_LENGTH: str(length)})
+
+    async with three_workers(protocol="SecureNN") as workers, AsyncClient(workers.connection, deadline=20) as client:
+        workers.parties[2].always = answer
+        with pytest.raises(WrongAnswer, match="worker 2"):
+            await client.predict(ONE)
+
+
 async def test_one_row_gives_one_answer_without_the_axis_of_rows(client: AsyncClient) -> None:
     answer = await client.predict(ONE)
     assert answer.shape == (4,)

@@ -16,6 +16,7 @@ from triveni.mpc.randomness import (
     MAX_RUN,
     ZEROS,
     EpochContext,
+    EpochDrawn,
     Erased,
     InvalidContribution,
     Keystreams,
@@ -147,6 +148,24 @@ def test_a_cipher_that_gives_too_little_is_an_error(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ShortKeystream) as error:
         stream(size=64)
     assert (error.value.wanted, error.value.got) == (64, 63)
+
+
+def test_an_epochs_draws_are_made_once_and_are_no_runs() -> None:
+    keys, made = Keystreams({(0, 1): Secret(ONE), (0, 2): Secret(ONE)}, CONTEXT), []
+    for holders in ((0, 1), (0, 2)):
+        made.append(bytearray(64))
+        keys.fill_epoch(holders, memoryview(made[-1]))
+    for run in (1, 2, MAX_RUN):
+        made.append(bytearray(64))
+        keys.fill((0, 1), run, memoryview(made[-1]))
+    assert len({bytes(stream) for stream in made}) == 5
+    untouched = bytearray(64)
+    with pytest.raises(EpochDrawn, match="other weights need another epoch"):
+        keys.fill_epoch((0, 1), memoryview(untouched))
+    assert not any(untouched)
+    keys.erase()
+    with pytest.raises(Erased):
+        keys.fill_epoch((0, 1), memoryview(untouched))
 
 
 @pytest.mark.parametrize("run", [3, 2, 0, -1, MAX_RUN + 1])

@@ -23,7 +23,7 @@ from triveni.mpc.execute import machine as machine_module
 from triveni.mpc.execute.machine import Machine, NoKernel, NotPrepared, NoWeights, PeerLost, WrongRequest, WrongWeights
 from triveni.mpc.execute.native import NativeBackend
 from triveni.mpc.program import Program
-from triveni.mpc.randomness import Keystreams, MissingKey, RunNumberReused
+from triveni.mpc.randomness import EpochDrawn, Keystreams, MissingKey, RunNumberReused
 from triveni.mpc.sharing import reveal, split
 
 BACKENDS = [False, True]
@@ -254,6 +254,39 @@ def test_erasing_overwrites_every_array_of_the_numpy_back_end() -> None:
     assert all(array.any() for array in held)
     assert three.machines[0].erase() >= sum(array.nbytes for array in backend._setup.values())
     assert not any(array.any() for array in held)
+
+
+@pytest.mark.parametrize("native", BACKENDS)
+def test_weights_are_opened_under_their_masks_once_for_all_runs_of_an_epoch(native: bool) -> None:
+    program = securenn_program()
+    three = Three(program, weights_for(program), native).load()
+    for run, rows in ((1, 2), (2, 2), (5, 3)):
+        three.assert_as_the_oracle(run, request_for(program, rows, run))
+    sent = three.network.sent[0, 1]
+    opened = 8 * (4 * 3 + 3 * 2)
+    assert len(sent[0]) == opened
+    assert sum(len(frame) == opened for frame in sent) == 1
+    assert three.network.sent[2, 0] == []
+
+
+@pytest.mark.parametrize("native", BACKENDS)
+def test_other_weights_in_the_same_epoch_are_refused_where_masks_are_drawn_once(native: bool) -> None:
+    program = securenn_program()
+    three = Three(program, weights_for(program), native).load()
+    with pytest.raises(EpochDrawn):
+        three.load()
+
+
+def test_components_that_a_party_does_not_hold_are_refused() -> None:
+    program = securenn_program()
+    machine = Three(program, weights_for(program)).load().machines[2]
+    with pytest.raises(WrongRequest, match="there are 1 components of the request, not 0"):
+        links = Network().links(2)
+        machine._set_up = True
+        machine._prepared = (1, 1)
+        machine.online(1, 1, (np.zeros((1, 4), np.int64),), links)
+    with pytest.raises(WrongWeights, match="has 1 components here, not 0"):
+        machine.load_weights({name: (words,) for name, words in weights_for(program).items()})
 
 
 @pytest.mark.parametrize("native", BACKENDS)

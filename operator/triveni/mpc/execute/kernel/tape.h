@@ -361,9 +361,10 @@ static void FN(blind)(const uint8_t *columns, const uint8_t *factor, const uint8
 static void FN(rotate)(const uint8_t *columns, const uint8_t *by, uint8_t *dst, int64_t rows)
 {
     for (int64_t row = 0; row < rows; row++, columns += COLUMNS, dst += COLUMNS) {
-        const size_t shift = by[row] % COLUMNS;
-        memcpy(dst + shift, columns, COLUMNS - shift);
-        memcpy(dst, columns + COLUMNS - shift, shift);
+        uint8_t twice[2 * COLUMNS]; /* so that the same is copied whatever the rotation is */
+        memcpy(twice, columns, COLUMNS);
+        memcpy(twice + COLUMNS, columns, COLUMNS);
+        memcpy(dst, twice + COLUMNS - by[row] % COLUMNS, COLUMNS);
     }
 }
 
