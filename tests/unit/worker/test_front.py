@@ -5,6 +5,7 @@ import io
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,6 +120,14 @@ class Served:
 
 @pytest.fixture
 async def served(authority: Authority, worker_credentials: list[Credentials]) -> AsyncIterator[Served]:
+    async with serving(authority, worker_credentials) as one:
+        yield one
+
+
+@asynccontextmanager
+async def serving(
+    authority: Authority, worker_credentials: list[Credentials], party: int = 1, protocol: str = "ABY3"
+) -> AsyncIterator[Served]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(16)
@@ -128,12 +137,12 @@ async def served(authority: Authority, worker_credentials: list[Credentials]) ->
         uid="uid",
         name="mnist",
         epoch=1,
-        party=1,
-        protocol="ABY3",
+        party=party,
+        protocol=protocol,
         grant=None,
         listen=here,
         peer_listen=here,
-        peers={0: here, 2: here},
+        peers={peer: here for peer in range(3) if peer != party},
         credentials=Path("c"),
         report=Path("r"),
         max_rows=MAX_ROWS,
@@ -144,12 +153,29 @@ async def served(authority: Authority, worker_credentials: list[Credentials]) ->
     log = Log.to("debug", {}, SimpleNamespace(write=lambda text: lines.append(json.loads(text)), flush=lambda: None))  # type: ignore[arg-type]
     host = FakeHost()
     front = Front(config, host, log)
-    await front.start(listener, server_context(worker_credentials[1]))
+    await front.start(listener, server_context(worker_credentials[party]))
     served = Served(front, host, listener.getsockname()[1], authority, lines)
     yield served
     for session in served.sessions:
         await session.close()
     await front.stop()
+
+
+async def test_in_securenn_worker_2_takes_the_number_of_rows_and_answers_without_tensors(
+    authority: Authority, worker_credentials: list[Credentials]
+) -> None:
+    async with serving(authority, worker_credentials, 2, "SecureNN") as served:
+        status, headers, body = await served.infer(*body_of([], parameters={"rows": 2}))
+        assert status == 200
+        header, outputs = decode(body, headers[HEADER_LENGTH], "outputs")
+        assert (header["parameters"], outputs) == ({"epoch": 1, "party": 2}, [])
+        for parameters in ({}, {"rows": 0}, {"rows": MAX_ROWS + 1}, {"rows": "2"}, {"rows": True}, []):
+            status, _, body = await served.infer(*body_of([], parameters=parameters))
+            assert status == 400
+            assert b"parameters.rows" in body
+        status, _, body = await served.infer(*body_of(tensors()))
+        assert status == 400
+        assert b"worker 2 takes none" in body
 
 
 def tensors(rows: int = 2, shape: tuple[int, ...] = ROW) -> list[Tensor]:

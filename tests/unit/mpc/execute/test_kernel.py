@@ -291,6 +291,24 @@ def test_operations_on_rows_of_residues(variant: str, dims: Dims) -> None:
             bench.assert_native_is_as_numpy(make(bench), rows)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 9), st.integers(0, 1))
+def test_a_comparison_of_any_size_is_the_same_natively_and_in_numpy(
+    seed: int, rows: int, width: int, role: int
+) -> None:
+    dims = (ROWS, width)
+    row, words = (*dims, COLUMNS), (*dims, DRAW_WORDS)
+    bench = Bench(seed)
+    share, factor, shift = (
+        op("residues", 0, [bench.value(words)], row, "u1", modulus=modulus) for modulus in (MODULUS, UNITS, MODULUS)
+    )
+    dealt = op("deal_bits", 0, [bench.value(dims), share], row, "u1")
+    columns = op("compare", 0, [bench.value(dims), dealt, bench.value(dims, "b1")], row, "u1", role=role)
+    hidden = op("blind", 0, [columns, factor, shift], role=role)
+    turned = op("rotate", 0, [hidden, bench.value(dims, "u1")])
+    bench.assert_native_is_as_numpy(op("has_zero", 0, [turned, columns], dims, "b1"), rows)
+
+
 # --- what it refuses ----------------------------------------------------------------------------------------------
 
 TAPES = [compile_tape(make(), 0) for make in (product_program, bits_program, two_rounds_program, securenn_program)]

@@ -280,11 +280,9 @@ def test_other_weights_in_the_same_epoch_are_refused_where_masks_are_drawn_once(
 def test_components_that_a_party_does_not_hold_are_refused() -> None:
     program = securenn_program()
     machine = Three(program, weights_for(program)).load().machines[2]
+    machine._prepared = (1, 1)
     with pytest.raises(WrongRequest, match="there are 1 components of the request, not 0"):
-        links = Network().links(2)
-        machine._set_up = True
-        machine._prepared = (1, 1)
-        machine.online(1, 1, (np.zeros((1, 4), np.int64),), links)
+        machine.online(1, 1, (np.zeros((1, 4), np.int64),), Network().links(2))
     with pytest.raises(WrongWeights, match="has 1 components here, not 0"):
         machine.load_weights({name: (words,) for name, words in weights_for(program).items()})
 
