@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from triveni.mpc.fixedpoint import FIXED_POINT
+
 Random = np.random.Generator
 Make = Callable[[Any, Random], tuple[Sequence[int], Callable[[Any], Any]]]
 """The shape of a row, and what is called with a Keras tensor of it."""
 
-BITS = (20, 16)
-"""Fractional bits of the protocols: ABY3, SecureNN."""
+BITS = tuple(FIXED_POINT[protocol].fractional_bits for protocol in ("ABY3", "SecureNN"))
+"""20 and 16."""
 
 EXACT = 1e-4, 1.6e-3
 """Bound for what is exact but for the rounding to so many bits, and Keras's own single precision."""

@@ -24,7 +24,7 @@ def residual(k: Any, n: Any) -> Any:
 
     inputs = k.Input((6, 6, 2))
     x = block(block(inputs, 2, 1), 3, 2)
-    x = n.Concatenate()([n.GlobalAveragePooling2D()(x), n.GlobalMaxPooling2D()(x)])
+    x = n.GlobalAveragePooling2D()(n.Concatenate()([x, x]))
     x = n.Average()([n.Maximum()([n.Dense(4)(x), n.Dense(4)(x)]), n.Dense(4)(x)])
     return k.Model(inputs, n.Softmax()(n.Subtract()([x, n.Dense(4)(x)])))
 
