@@ -1,8 +1,8 @@
 """Makes what a SecureModel and its epoch need and the cluster does not have, and repairs what somebody changed.
 
-The order matters: addresses before certificates, policies before the pods that they close in, pods before the sharing
-job. Everything may have been done before, in part or in whole, by an operator that was killed; what is there and right
-is left alone.
+The order matters: addresses before certificates, policies before the pods that they close in, pods before the
+credentials with which the model is shared and the sharing job. Everything may have been done before, in part or in
+whole, by an operator that was killed; what is there and right is left alone.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Provision:
         await self._epoch_secrets(authority, epoch, addresses)
         await self._pods(epoch)
         if epoch.phase is Phase.SHARING:
-            await self._create(objects.sharing_job(self._model, epoch.number, addresses, self._settings))
+            await self._sharing(authority, epoch.number, addresses)
 
     async def _authority(self) -> Authority:
         name, namespace = names.authority_secret(self._model), self._model.metadata.namespace
@@ -127,9 +127,25 @@ class Provision:
                 credentials = authority.issue(Identity.worker(namespace, uid, number, party))
                 secret = objects.worker_secret(self._model, number, epoch.grant, party, credentials, addresses)
                 await self._create(_annotated(secret, marks))
-        if self._found("Secret", names.sharing(self._model, number)) is None:
-            credentials = authority.issue(Identity.sharing_job(namespace, uid, number))
-            await self._create(_annotated(objects.sharing_secret(self._model, number, credentials), marks))
+
+    async def _sharing(self, authority: Authority, epoch: int, addresses: ClusterIPs) -> None:
+        """The credentials with which the model is shared, and the job if it does that.
+
+        Nobody has them before the model may be shared.
+        """
+        owners = objects.is_owners(self._model)
+        name = names.owner_secret(self._model) if owners else names.sharing(self._model, epoch)
+        found = self._found("Secret", name)
+        if found is not None and found["metadata"]["labels"].get(names.EPOCH) != str(epoch):  # the owner's, of before
+            await remove(self._cluster, found)
+            found = None
+        if found is None:
+            credentials = authority.issue(Identity.sharing_job(authority.namespace, authority.uid, epoch))
+            secret = objects.sharing_secret(self._model, epoch, credentials)
+            await self._cluster.create(_annotated(secret, {AUTHORITY_ANNOTATION: fingerprint(authority)}))
+            self.made += 1
+        if not owners:
+            await self._create(objects.sharing_job(self._model, epoch, addresses, self._settings))
 
     async def _pods(self, epoch: EpochStatus) -> None:
         for party in PARTIES:

@@ -32,8 +32,11 @@ KEPT = {
 
 
 def epoch_objects(epoch: int) -> set[str]:
-    names = {f"Pod/mnist-e{epoch}-worker-{p}" for p in range(3)} | {f"Secret/mnist-e{epoch}-sharing"}
-    return names | {f"Secret/mnist-e{epoch}-worker-{p}" for p in range(3)}
+    return {f"{kind}/mnist-e{epoch}-worker-{p}" for kind in ("Pod", "Secret") for p in range(3)}
+
+
+def sharing_objects(epoch: int) -> set[str]:
+    return {f"Secret/mnist-e{epoch}-sharing", f"Job/mnist-e{epoch}-sharing"}
 
 
 def serving(**spec: object) -> World:
@@ -42,7 +45,7 @@ def serving(**spec: object) -> World:
     return world
 
 
-def test_all_objects_but_the_sharing_job_are_there_before_any_pod_has_a_node() -> None:
+def test_all_objects_but_those_that_share_the_model_are_there_before_any_pod_has_a_node() -> None:
     world = World()
     world.reconcile()
     assert world.cluster.names() == KEPT | epoch_objects(1)
@@ -61,7 +64,7 @@ def test_all_objects_but_the_sharing_job_are_there_before_any_pod_has_a_node() -
 
 def test_the_model_is_shared_once_the_workers_run_and_then_it_serves() -> None:
     world = serving()
-    assert world.cluster.names() >= KEPT | epoch_objects(1) | {"Job/mnist-e1-sharing"}
+    assert world.cluster.names() >= KEPT | epoch_objects(1) | sharing_objects(1)
     assert world.reason("Shared") == ("True", "Shared")
     assert world.reason("Ready") == ("True", "Serving")
     assert world.reason("PartiesIndependent") == ("True", "Apart")

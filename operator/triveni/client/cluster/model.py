@@ -42,9 +42,11 @@ class ClusterModel:
             raise InvalidConnection(where, CONNECTION_KEY, "it is missing or no JSON") from error
         return Connection.from_document(document, where)
 
-    async def worker_pods(self, uid: str) -> dict[int, WorkerPod]:
-        """Those of the newest epoch, by party, but not those of a deleted SecureModel of the same name."""
+    async def worker_pods(self, uid: str, epoch: int | None = None) -> dict[int, WorkerPod]:
+        """Those of an epoch (None: the newest), by party, but not those of a deleted SecureModel of the same name."""
         selector = f"triveni.dev/model-uid={uid},app.kubernetes.io/component=worker"
+        if epoch is not None:
+            selector += f",triveni.dev/epoch={epoch}"
         return standing.newest_epoch(await self._api.select(PODS, selector))
 
     async def require_hope(self, uid: str) -> None:

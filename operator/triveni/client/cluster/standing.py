@@ -71,6 +71,11 @@ def of_model(model: Object) -> str:
     return ""
 
 
+def is_refused(model: Object) -> bool:
+    """Whether its spec cannot be carried out."""
+    return _condition(model, "Accepted").get("status") == "False"
+
+
 def quota_reached(model: Object) -> QuotaReached | None:
     """The error that says so, if the request quota is reached."""
     if _condition(model, "QuotaReached").get("status") != "True":

@@ -41,6 +41,10 @@ EXPECTED = frozenset(
 """Reasons for which a condition is False without anything being wrong, or that another one says more about."""
 
 
+ASKING = frozenset({"WaitingForOwner"})
+"""Reasons for which a condition is False and somebody has to do something, without anything being wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened: a type, a reason in one word, and a message for people."""
@@ -60,7 +64,11 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
             continue
         if new.status == good:
             yield Event("Normal", new.reason, new.message)
-        elif new.status == "False" and new.reason not in EXPECTED and kind is not ConditionType.READY:
+        elif new.status != "False" or new.reason in EXPECTED or kind is ConditionType.READY:
+            continue
+        elif new.reason in ASKING:
+            yield Event("Normal", new.reason, new.message)
+        else:
             warnings[new.reason] = Event("Warning", new.reason, new.message)
     yield from warnings.values()
     reached, was = after.condition(ConditionType.QUOTA_REACHED), before.condition(ConditionType.QUOTA_REACHED)
