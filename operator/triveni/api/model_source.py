@@ -215,7 +215,7 @@ class Model(Strict):
                 TLS_OR_DIGEST,
             )
             for kind, field in (("http", "url"), ("s3", "endpoint"))
-        )
+        ),
     )
 
     source: Source = Field(description="Where the model is; exactly one place. Only the sharing job reads it.")

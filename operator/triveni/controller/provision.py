@@ -69,6 +69,8 @@ class Provision:
     def __init__(self, cluster: Cluster, settings: Settings, model: SecureModel, seen: Observed, now: datetime) -> None:
         self._cluster, self._settings, self._model, self._seen, self._now = cluster, settings, model, seen, now
         self.made = 0
+        self.mended: list[str] = []
+        """What was missing, or not as it should be, and was put right; in a new epoch all is missing at first."""
 
     async def make(self, epoch: EpochStatus) -> None:
         """Make all that is missing for this epoch, as far as its phase allows it.
@@ -118,6 +120,8 @@ class Provision:
         secret = objects.client_secret(self._model, authority.issue(identity), addresses)
         await self._cluster.create(_annotated(secret, marks))
         self.made += 1
+        if found is None:
+            self._mended(secret, found)
 
     async def _epoch_secrets(self, authority: Authority, epoch: EpochStatus, addresses: ClusterIPs) -> None:
         number, marks = epoch.number, {AUTHORITY_ANNOTATION: fingerprint(authority)}
@@ -127,6 +131,7 @@ class Provision:
                 credentials = authority.issue(Identity.worker(namespace, uid, number, party))
                 secret = objects.worker_secret(self._model, number, epoch.grant, party, credentials, addresses)
                 await self._create(_annotated(secret, marks))
+                self._mended(secret, None)
 
     async def _sharing(self, authority: Authority, epoch: int, addresses: ClusterIPs) -> None:
         """The credentials with which the model is shared, and the job if it does that.
@@ -165,6 +170,7 @@ class Provision:
         except NotFound:
             return
         self.made += 1
+        self._mended(pod, pod)
 
     async def _apply(self, wanted: Object) -> Raw:
         """Apply an object that lives through epochs, unless it stands as it should."""
@@ -174,6 +180,7 @@ class Provision:
         applied = await self._cluster.apply(wanted)
         if not drifted(wanted, applied):  # else it stays as it is: a port that somebody added to a Service does
             self.made += 1
+            self._mended(wanted, found)
         return applied
 
     async def _create(self, wanted: Object) -> None:
@@ -185,6 +192,10 @@ class Provision:
         except Conflict:
             return
         self.made += 1
+
+    def _mended(self, wanted: Object, found: Raw | None) -> None:
+        what = "was gone and is made again" if found is None else "was changed and is put right"
+        self.mended.append(f"{wanted['kind']} {wanted['metadata']['name']} {what}")
 
     def _found(self, kind: str, name: str) -> Raw | None:
         return self._seen.children.get((kind, name))

@@ -39,6 +39,10 @@ def sharing_objects(epoch: int) -> set[str]:
     return {f"Secret/mnist-e{epoch}-sharing", f"Job/mnist-e{epoch}-sharing"}
 
 
+def repairs(world: World) -> list[str]:
+    return [event["message"] for event in world.cluster.events if event["reason"] == "Repaired"]
+
+
 def serving(**spec: object) -> World:
     world = World(**spec)
     world.bring_up()
@@ -233,6 +237,8 @@ def test_what_somebody_deletes_is_made_again(name: str) -> None:
     assert name in world.cluster.names()
     assert world.status.epoch is not None
     assert world.status.epoch.number == (2 if name == "Secret/mnist-ca" else 1), "a new authority needs a new epoch"
+    if name != "Secret/mnist-ca":
+        assert repairs(world) == [f"{kind} {object_name} was gone and is made again"]
 
 
 def test_a_sharing_job_that_somebody_deletes_when_it_has_done_its_work_is_not_run_again() -> None:
@@ -278,6 +284,7 @@ def test_an_edited_policy_is_put_right() -> None:
     policy["spec"]["ingress"] = [*wanted, {}]
     world.reconcile()
     assert world.cluster.objects["NetworkPolicy", "mnist-workers"]["spec"]["ingress"] == wanted
+    assert repairs(world) == ["NetworkPolicy mnist-workers was changed and is put right"]
 
 
 def test_a_pod_whose_labels_were_edited_gets_them_back_and_is_not_made_anew() -> None:
@@ -289,6 +296,16 @@ def test_a_pod_whose_labels_were_edited_gets_them_back_and_is_not_made_anew() ->
     found = world.cluster.objects["Pod", "mnist-e1-worker-0"]
     assert found["metadata"]["labels"]["app.kubernetes.io/component"] == "worker"
     assert world.cluster.created == before
+    assert repairs(world) == ["Pod mnist-e1-worker-0 was changed and is put right"]
+
+
+def test_what_a_start_or_a_change_of_the_spec_makes_is_no_repair() -> None:
+    world = serving()
+    world.cluster.change_spec(clients=[{"podSelector": {}}])
+    world.reconcile()
+    world.kill_worker(1)
+    world.bring_up()
+    assert repairs(world) == []
 
 
 @pytest.mark.parametrize("seen", [True, False])
