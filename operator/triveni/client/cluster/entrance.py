@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from triveni.client.cluster import standing
 from triveni.client.cluster.access import Access, Target
 from triveni.client.cluster.api import MODELS, OWNER_RIGHTS, SECRETS, Api, Object
 from triveni.client.cluster.errors import ApiFailed, ApiUnreachable, EpochOver, NoOperator, NoSuchModel, NotReadyInTime
@@ -32,9 +33,6 @@ WORKER_PORT = 8443
 
 LOOK_S = 0.5
 """How often the SecureModel is looked at."""
-
-UNSEEN_S = 30.0
-"""After which a SecureModel without any status is one that no operator looks at; one that is there needs a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ async def _admitted(api: Api, access: Access, name: str, within: float) -> _Show
         elif stage is Stage.SHARING and (found := await _credentials(api, access, name, epoch)) is not None:
             return _Shown(model, epoch, found)
         why, waited = waits_for(model), loop.time() - started
-        if stage is Stage.UNSEEN and waited > min(UNSEEN_S, within):
+        if stage is Stage.UNSEEN and waited > min(standing.UNSEEN_S, within):
             raise NoOperator(name, access.namespace, waited)
         if waited > within:
             raise NotReadyInTime(name, access.namespace, within, why)

@@ -5,10 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from triveni.client.cluster import standing
 from triveni.client.cluster.api import MODELS, PODS, SECRETS, Api, Object
-from triveni.client.cluster.errors import NoCredentials, NoSuchModel, NotAllowed, NotProvisioned, NotServing
+from triveni.client.cluster.errors import (
+    NoCredentials,
+    NoOperator,
+    NoSuchModel,
+    NotAllowed,
+    NotProvisioned,
+    NotServing,
+)
 from triveni.client.cluster.standing import WorkerPod
 from triveni.client.connection import Connection
 from triveni.client.errors import ClientError, InvalidConnection
@@ -76,6 +84,9 @@ class ClusterModel:
         model = await self._model()
         if model is None:
             return NoCredentials(self._name, self._namespace)
+        unseen = standing.unseen_for(model, datetime.now(UTC))
+        if unseen is not None and unseen > standing.UNSEEN_S:
+            return NoOperator(self._name, self._namespace, unseen)
         why = standing.of_model(model) or f"there is no Secret {self._name}-client"
         return standing.quota_reached(model) or NotProvisioned(self._name, self._namespace, why)
 

@@ -24,6 +24,7 @@ from triveni.client.cluster import (
     entrance,
     owner,
     reach_to_share,
+    standing,
 )
 from triveni.client.cluster.errors import (
     EpochOver,
@@ -162,7 +163,7 @@ READY = {"type": "Ready", "status": "False", "reason": "Unschedulable", "message
 async def test_a_cluster_without_an_operator_is_told_apart(
     api: FakeApi, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entrance, "UNSEEN_S", 0.02)
+    monkeypatch.setattr(standing, "UNSEEN_S", 0.02)
     assert api.model is not None
     del api.model["status"]
     said = await fails(target, NoOperator)
