@@ -77,7 +77,6 @@ def cluster_helm(cluster: Cluster) -> Helm:
 def namespace(kubectl: Kubectl) -> Iterator[str]:
     """A namespace with pod security `restricted`, gone with everything in it at the end of the test."""
     with fresh_namespaces(kubectl, 1) as (within,):
-        assert within.namespace is not None
         yield within.namespace
 
 
