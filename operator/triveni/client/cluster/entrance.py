@@ -109,25 +109,39 @@ class _Shown:
 
 
 async def _admitted(api: Api, access: Access, name: str, within: float) -> _Shown:
-    """Wait until the epoch may be shared, and say that it will be."""
+    """Wait until the epoch may be shared, and say that it will be. An API server that answered once may pause."""
     loop = asyncio.get_running_loop()
-    started, why = loop.time(), "nothing is known of it"
+    started, answered = loop.time(), False
     while True:
-        model = await api.get(MODELS, name)
-        if model is None:
-            hint = f"apply it, see kubectl get securemodels -n {access.namespace}"
-            raise NoSuchModel(name, access.namespace, hint)
-        stage, epoch = stage_of(model)
-        if stage is Stage.TO_BE_ASKED_FOR:
-            await api.merge(MODELS, name, {"metadata": {"annotations": {SHARE: str(epoch)}}})
-        elif stage is Stage.SHARING and (found := await _credentials(api, access, name, epoch)) is not None:
-            return _Shown(model, epoch, found)
-        why, waited = waits_for(model), loop.time() - started
-        if stage is Stage.UNSEEN and waited > min(standing.UNSEEN_S, within):
-            raise NoOperator(name, access.namespace, waited)
-        if waited > within:
-            raise NotReadyInTime(name, access.namespace, within, why)
+        waited = loop.time() - started
+        try:
+            found = await _look(api, access, name)
+            answered = True
+        except (ApiUnreachable, ApiFailed):
+            if not answered or waited > within:
+                raise
+        else:
+            if isinstance(found, _Shown):
+                return found
+            stage, why = found
+            if stage is Stage.UNSEEN and waited > min(standing.UNSEEN_S, within):
+                raise NoOperator(name, access.namespace, waited)
+            if waited > within:
+                raise NotReadyInTime(name, access.namespace, within, why)
         await asyncio.sleep(LOOK_S)
+
+
+async def _look(api: Api, access: Access, name: str) -> _Shown | tuple[Stage, str]:
+    """Do what is to be done now; what the epoch is shared with, or how far it is and why not further."""
+    model = await api.get(MODELS, name)
+    if model is None:
+        raise NoSuchModel(name, access.namespace, f"apply it, see kubectl get securemodels -n {access.namespace}")
+    stage, epoch = stage_of(model)
+    if stage is Stage.TO_BE_ASKED_FOR:
+        await api.merge(MODELS, name, {"metadata": {"annotations": {SHARE: str(epoch)}}})
+    elif stage is Stage.SHARING and (credentials := await _credentials(api, access, name, epoch)) is not None:
+        return _Shown(model, epoch, credentials)
+    return stage, waits_for(model)
 
 
 async def _credentials(api: Api, access: Access, name: str, epoch: int) -> Credentials | None:

@@ -27,6 +27,7 @@ from triveni.client.cluster import (
     standing,
 )
 from triveni.client.cluster.errors import (
+    ApiFailed,
     EpochOver,
     NoOperator,
     NoSuchModel,
@@ -148,6 +149,25 @@ async def test_workers_that_are_not_there_yet_and_credentials_of_the_epoch_befor
     assert not sharing.done()
     api.owner_secret = owner_secret(authority)
     assert (await sharing).epoch == EPOCH
+
+
+async def test_an_api_server_that_pauses_is_asked_again(api: FakeApi, authority: Authority, target: Target) -> None:
+    assert api.model is not None
+    api.model["status"]["epoch"]["phase"] = "Ending"
+    sharing = asyncio.ensure_future(share(target))
+    while "get securemodels" not in api.asked:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    before, api.failure = len(api.asked), "not now"
+    while len(api.asked) < before + 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    api.failure = None
+    api.model["status"]["epoch"]["phase"] = "Started"
+    assert (await sharing).epoch == EPOCH
+
+
+async def test_an_api_server_that_never_answered_is_told(api: FakeApi, target: Target) -> None:
+    api.failure = "not now"
+    assert "the API server answered 500 to get securemodels" in await fails(target, ApiFailed)
 
 
 async def test_workers_that_do_not_come_are_explained(api: FakeApi, target: Target) -> None:
