@@ -75,12 +75,11 @@ class Api:
         Raises:
             ApiUnreachable, NotAuthenticated, NotAllowed, ApiFailed: it is not known.
         """
-        return await self._call("GET", self._url(kind, name), f"get {kind[1]} {name}")
+        return await self._get(self._url(kind, name), f"get {kind[1]} {name}")
 
     async def select(self, kind: Kind, selector: str) -> list[Object]:
         """The objects with these labels; raises as `get`."""
-        url = f"{self._url(kind)}?labelSelector={quote(selector)}"
-        answer = await self._call("GET", url, f"list {kind[1]}")
+        answer = await self._get(f"{self._url(kind)}?labelSelector={quote(selector)}", f"list {kind[1]}")
         return list((answer or {}).get("items") or ())
 
     async def apply(self, kind: Kind, name: str, document: Object) -> None:
@@ -128,6 +127,9 @@ class Api:
         group, plural = kind
         url = f"{self._access.server}/{group}/namespaces/{quote(self._access.namespace, safe='')}/{plural}"
         return url if name is None else f"{url}/{quote(name, safe='')}"
+
+    async def _get(self, url: str, needed: str) -> Object | None:
+        return await self._call("GET", url, needed)
 
     async def _call(
         self, method: str, url: str, needed: str, body: Object | None = None, kind: str = MERGE
