@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -20,6 +19,7 @@ from tests.e2e.cluster.cluster import DEFAULT_NODES, Cluster, at, why_not
 from tests.e2e.cluster.guard import guarded
 from tests.e2e.cluster.places import PROJECT
 from tests.e2e.diagnosis import diagnose
+from tests.e2e.namespaces import fresh_namespaces
 from tests.e2e.operator import Operator
 from tests.e2e.securemodels import Models
 from tests.e2e.tools import Helm, Kubectl
@@ -76,11 +76,8 @@ def cluster_helm(cluster: Cluster) -> Helm:
 @pytest.fixture
 def namespace(kubectl: Kubectl) -> Iterator[str]:
     """A namespace with pod security `restricted`, gone with everything in it at the end of the test."""
-    name = f"test-{uuid4().hex[:8]}"
-    kubectl("create", "namespace", name)
-    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield name
-    kubectl("delete", "namespace", name, "--timeout=150s")
+    with fresh_namespaces(kubectl, 1) as (within,):
+        yield within.namespace
 
 
 @pytest.fixture(scope="session")

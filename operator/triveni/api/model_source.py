@@ -143,15 +143,19 @@ class S3Source(Strict):
         return self
 
 
+class OwnerSource(Strict):
+    """The model never enters the cluster: its owner splits it outside and hands out the shares in each epoch."""
+
+
 class FileSource(Strict):
     """The model file lies on this machine, its path relative to the manifest. For local runs only."""
 
     path: Annotated[str, StringConstraints(min_length=1)] = Field(description="Path of the model file.")
 
 
-Place = ConfigMapSource | SecretSource | ClaimSource | HttpSource | S3Source | FileSource
+Place = ConfigMapSource | SecretSource | ClaimSource | HttpSource | S3Source | OwnerSource | FileSource
 
-SOURCES = ("configMap", "secret", "persistentVolumeClaim", "http", "s3")
+SOURCES = ("configMap", "secret", "persistentVolumeClaim", "http", "s3", "owner")
 """Those that a cluster knows."""
 
 
@@ -170,6 +174,10 @@ class Source(Strict):
     persistent_volume_claim: Given[ClaimSource] = Field(default=None, description="A volume that holds the model file.")
     http: Given[HttpSource] = Field(default=None, description="A web server that hands out the model file.")
     s3: Given[S3Source] = Field(default=None, description="An S3-compatible store that holds the model file.")
+    owner: Given[OwnerSource] = Field(
+        default=None,
+        description="The model's owner, who hands out the shares from outside the cluster; no sharing job is made.",
+    )
     file: Given[FileSource] = Field(
         default=None,
         description="A file beside the manifest, for runs on one machine.",
@@ -188,25 +196,29 @@ class Source(Strict):
     @property
     def place(self) -> Place:
         """The one that is given."""
-        place = self.config_map or self.secret or self.persistent_volume_claim or self.http or self.s3 or self.file
-        assert place is not None
+        given = (getattr(self, name) for name in type(self).model_fields)
+        place: Place = next(place for place in given if place is not None)
         return place
+
+
+_NO_FILE_NO_DIGEST = "digest is of a model file, which source.owner has none of"
 
 
 class Model(Strict):
     """The Keras model to serve."""
 
     model_config = ruled(
+        rule("!has(self.digest) || !has(self.source.owner)", _NO_FILE_NO_DIGEST),
         *(
             rule(
                 f"has(self.digest) || !has(self.source.{kind}) || self.source.{kind}.{field}.startsWith('https://')",
                 TLS_OR_DIGEST,
             )
             for kind, field in (("http", "url"), ("s3", "endpoint"))
-        )
+        ),
     )
 
-    source: Source = Field(description="Where the model file is; exactly one place. Only the sharing job reads it.")
+    source: Source = Field(description="Where the model is; exactly one place. Only the sharing job reads it.")
     digest: Given[Digest] = Field(
         default=None,
         description="SHA-256 of the model file, as sha256: and 64 hexadecimal digits; any other is refused.",
@@ -217,4 +229,6 @@ class Model(Strict):
         place = self.source.place
         if isinstance(place, HttpSource | S3Source) and not place.encrypted and self.digest is None:
             raise broken("comes over plain http without a digest, so it could be any model", "use https or add digest")
+        if isinstance(place, OwnerSource) and self.digest is not None:
+            raise broken(_NO_FILE_NO_DIGEST, "leave digest out")
         return self

@@ -162,6 +162,8 @@ def _nearest(path: Sequence[int | str]) -> str:
     elsewhere = [text for field, text in known.items() if field[-1] == name]
     if len(elsewhere) == 1:
         return f"did you mean {elsewhere[0]}?"
+    if not here:
+        return f"leave it out, {'.'.join(above)} has no fields"
     return f"the fields of {'.'.join(above) or 'a SecureModel'} are {', '.join(here)}"
 
 

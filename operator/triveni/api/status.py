@@ -64,7 +64,7 @@ class Phase(StrEnum):
     STARTED = "Started"
     """The three pods exist; from now on one that is missing has been lost, and none is created again."""
     SHARING = "Sharing"
-    """The sharing job may have begun: requests may be answered until the epoch ends."""
+    """The sharing job, or the owner in its place, may have begun: requests may be answered until the epoch ends."""
     SERVING = "Serving"
     """The three workers hold their shares; the sharing job has done its work, and none is needed again."""
     ENDING = "Ending"
@@ -128,7 +128,7 @@ class EpochStatus(Written):
 
     @property
     def may_have_answered(self) -> bool:
-        """Whether the sharing job may have begun to hand over shares: before that, nobody can have been answered."""
+        """Whether somebody may have begun to hand over shares: before that, nobody can have been answered."""
         return self.reached in (Phase.SHARING, Phase.SERVING)
 
     @property

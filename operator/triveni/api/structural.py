@@ -69,7 +69,9 @@ def _converted(schema: Schema, definitions: Mapping[str, Schema], defaults: bool
     found |= _map(found, definitions, defaults)
     if "items" in found:
         found |= {"items": _converted(found["items"], definitions, defaults)}
-    if "properties" in found:
+    if not found.get("properties"):
+        found.pop("properties", None)  # as the API server itself leaves it out
+    else:
         properties = {name: inner for name, inner in found["properties"].items() if not inner.get(LOCAL_ONLY)}
         found |= {"properties": {name: _converted(inner, definitions, defaults) for name, inner in properties.items()}}
     return {key: found[key] for key in KEPT if key in found}

@@ -16,8 +16,8 @@ from yarl import URL
 
 from triveni.client.connection import Connection
 from triveni.client.errors import InvalidConnection
-from triveni.client.sockets import Sockets
 from triveni.identity.names import Identity, Role
+from triveni.identity.sockets import Sockets
 from triveni.identity.tls import InvalidCredentials, UnexpectedPeer, client_context
 
 CONNECT_TIMEOUT_S = 5.0

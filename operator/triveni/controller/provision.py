@@ -1,8 +1,8 @@
 """Makes what a SecureModel and its epoch need and the cluster does not have, and repairs what somebody changed.
 
-The order matters: addresses before certificates, policies before the pods that they close in, pods before the sharing
-job. Everything may have been done before, in part or in whole, by an operator that was killed; what is there and right
-is left alone.
+The order matters: addresses before certificates, policies before the pods that they close in, pods before the
+credentials with which the model is shared and the sharing job. Everything may have been done before, in part or in
+whole, by an operator that was killed; what is there and right is left alone.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Provision:
     def __init__(self, cluster: Cluster, settings: Settings, model: SecureModel, seen: Observed, now: datetime) -> None:
         self._cluster, self._settings, self._model, self._seen, self._now = cluster, settings, model, seen, now
         self.made = 0
+        self.mended: list[str] = []
+        """What was missing, or not as it should be, and was put right; in a new epoch all is missing at first."""
 
     async def make(self, epoch: EpochStatus) -> None:
         """Make all that is missing for this epoch, as far as its phase allows it.
@@ -85,7 +87,7 @@ class Provision:
         await self._epoch_secrets(authority, epoch, addresses)
         await self._pods(epoch)
         if epoch.phase is Phase.SHARING:
-            await self._create(objects.sharing_job(self._model, epoch.number, addresses, self._settings))
+            await self._sharing(authority, epoch.number, addresses)
 
     async def _authority(self) -> Authority:
         name, namespace = names.authority_secret(self._model), self._model.metadata.namespace
@@ -118,6 +120,8 @@ class Provision:
         secret = objects.client_secret(self._model, authority.issue(identity), addresses)
         await self._cluster.create(_annotated(secret, marks))
         self.made += 1
+        if found is None:
+            self._mended(secret, found)
 
     async def _epoch_secrets(self, authority: Authority, epoch: EpochStatus, addresses: ClusterIPs) -> None:
         number, marks = epoch.number, {AUTHORITY_ANNOTATION: fingerprint(authority)}
@@ -127,9 +131,26 @@ class Provision:
                 credentials = authority.issue(Identity.worker(namespace, uid, number, party))
                 secret = objects.worker_secret(self._model, number, epoch.grant, party, credentials, addresses)
                 await self._create(_annotated(secret, marks))
-        if self._found("Secret", names.sharing(self._model, number)) is None:
-            credentials = authority.issue(Identity.sharing_job(namespace, uid, number))
-            await self._create(_annotated(objects.sharing_secret(self._model, number, credentials), marks))
+                self._mended(secret, None)
+
+    async def _sharing(self, authority: Authority, epoch: int, addresses: ClusterIPs) -> None:
+        """The credentials with which the model is shared, and the job if it does that.
+
+        Nobody has them before the model may be shared.
+        """
+        owners = objects.is_owners(self._model)
+        name = names.owner_secret(self._model) if owners else names.sharing(self._model, epoch)
+        found = self._found("Secret", name)
+        if found is not None and found["metadata"]["labels"].get(names.EPOCH) != str(epoch):  # the owner's, of before
+            await remove(self._cluster, found)
+            found = None
+        if found is None:
+            credentials = authority.issue(Identity.sharing_job(authority.namespace, authority.uid, epoch))
+            secret = objects.sharing_secret(self._model, epoch, credentials)
+            await self._cluster.create(_annotated(secret, {AUTHORITY_ANNOTATION: fingerprint(authority)}))
+            self.made += 1
+        if not owners:
+            await self._create(objects.sharing_job(self._model, epoch, addresses, self._settings))
 
     async def _pods(self, epoch: EpochStatus) -> None:
         for party in PARTIES:
@@ -149,6 +170,7 @@ class Provision:
         except NotFound:
             return
         self.made += 1
+        self._mended(pod, pod)
 
     async def _apply(self, wanted: Object) -> Raw:
         """Apply an object that lives through epochs, unless it stands as it should."""
@@ -158,6 +180,7 @@ class Provision:
         applied = await self._cluster.apply(wanted)
         if not drifted(wanted, applied):  # else it stays as it is: a port that somebody added to a Service does
             self.made += 1
+            self._mended(wanted, found)
         return applied
 
     async def _create(self, wanted: Object) -> None:
@@ -169,6 +192,10 @@ class Provision:
         except Conflict:
             return
         self.made += 1
+
+    def _mended(self, wanted: Object, found: Raw | None) -> None:
+        what = "was gone and is made again" if found is None else "was changed and is put right"
+        self.mended.append(f"{wanted['kind']} {wanted['metadata']['name']} {what}")
 
     def _found(self, kind: str, name: str) -> Raw | None:
         return self._seen.children.get((kind, name))

@@ -7,7 +7,7 @@ reports. Rows of a batch count one each. The rules (design, section 5), whatever
 2. an answered request is charged exactly once;
 3. an unanswered request is charged only if some worker had already released its share of the answer, or if all three
    workers vanished without a word (then what was granted to that epoch is charged, unless it is certain that not one
-   share of the model had left the sharing job: nothing can have been answered);
+   share of the model had left whoever shares it: nothing can have been answered);
 4. each worker counts for itself, and what one of them claims cannot raise or pass the grant;
 5. a ledger in which an epoch is open has to be stored before a worker of that epoch can serve.
 """
@@ -130,7 +130,7 @@ def charge(grant: Grant, reports: Sequence[Report | None], *, shared: bool = Tru
     Args:
         grant: of the epoch.
         reports: by party. One of another epoch, in another party's place or with impossible numbers is no report.
-        shared: False only if it is certain that the sharing job had not begun to hand over shares.
+        shared: False only if it is certain that nobody had begun to hand over shares.
     """
     usable = tuple(
         report if report and _fits(grant, party, report) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +34,7 @@ from triveni.controller.decide.account import charged, finished_at
 from triveni.controller.decide.actions import Actions, act
 from triveni.controller.decide.conditions import conditions_of, conditions_of_refused
 from triveni.controller.decide.record import advance
-from triveni.controller.decide.transitions import event_object, transitions
+from triveni.controller.decide.transitions import Event, event_object, is_mending, transitions
 from triveni.controller.departed import Departed
 from triveni.controller.live_counts import LiveCounts
 from triveni.controller.logs import Log, bind
@@ -212,6 +212,9 @@ class Reconciler:
             except Refused as error:
                 refused = Problem(error.reason or "Refused", error.message)
             made = provision.made > 0
+            if is_mending(model, status):
+                metadata = {"name": model.metadata.name, "namespace": model.metadata.namespace, "uid": names.uid(model)}
+                await self._post(metadata, [Event("Warning", "Repaired", what) for what in provision.mended], now)
         for worker in actions.end:
             await tell_to_end(self._cluster, model.metadata.namespace, worker.name)
         for child in actions.delete:
@@ -281,14 +284,17 @@ class Reconciler:
         written = await self._cluster.write_status(document)
         self._count(key, new)
         self._tell(key, old, new)
-        for event in transitions(old, new):
+        await self._post(raw["metadata"], transitions(old, new), now)
+        return written
+
+    async def _post(self, metadata: Mapping[str, Any], events: Iterable[Event], now: datetime) -> None:
+        for event in events:
             try:
-                await self._cluster.post_event(event_object(raw["metadata"], event, now))
+                await self._cluster.post_event(event_object(metadata, event, now))
             except NotFound:
-                return written  # the namespace is going away
+                return  # the namespace is going away
             except ClusterError as error:
                 log.warning("an event was not posted", reason=event.reason, detail=str(error))
-        return written
 
     def _count(self, key: Key, status: Status) -> None:
         """Remember its conditions for the metrics."""

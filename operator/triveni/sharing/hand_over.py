@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from triveni.sharing.worker_link import Address, Body, WorkerLink, worker_links
 
 ARCHITECTURE_PATH = "/triveni/v1/architecture"
 SHARES_PATH = "/triveni/v1/shares"
+
+SHARING_BYTES = 16
+"""Of the text by which a worker tells this sharing from any other."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,11 @@ async def hand_over(
 
 
 async def _architecture(links: Sequence[WorkerLink], shares: ModelShares, protocol: str) -> Shared:
-    document = {"protocol": protocol, "architecture": shares.architecture.document()}
+    document = {
+        "protocol": protocol,
+        "architecture": shares.architecture.document(),
+        "sharing": secrets.token_hex(SHARING_BYTES),
+    }
     body = Body([json.dumps(document, separators=(",", ":")).encode()])
     answers = await _together([link.put(ARCHITECTURE_PATH, body) for link in links])
     digests = [str(answer.get("program_digest")) for answer in answers]

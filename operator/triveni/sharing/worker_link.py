@@ -21,10 +21,13 @@ import aiohttp
 from triveni.api.inference import HEADER_LENGTH, read_error
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
+from triveni.identity.sockets import Sockets
 from triveni.identity.tls import UnexpectedPeer, WrongPeer, client_context
 from triveni.sharing.failures import SharingFailure, WorkerRefused, WorkerUnreachable
 
-CONNECT_TIMEOUT_S = 2.0
+CONNECT_TIMEOUT_S = 5.0
+"""For the TLS handshake too, which may go by way of an API server."""
+
 RETRY_AFTER_S = 0.1
 NOT_THERE_YET = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT})
 
@@ -80,6 +83,7 @@ class WorkerLink:
     party: int
     address: Address
     session: aiohttp.ClientSession = field(repr=False)
+    sockets: Sockets = field(repr=False)
     state: str = "was not asked yet"
 
     async def put(self, path: str, body: Body) -> Mapping[str, Any]:
@@ -150,24 +154,27 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 async def worker_links(
     addresses: Sequence[Address], credentials: Credentials, me: Identity
 ) -> AsyncIterator[list[WorkerLink]]:
-    """Links to the three workers of the epoch that the sharing job's own certificate names; closed at the end."""
+    """Links to the three workers of the epoch that the sharer's own certificate names; nothing is left at the end."""
     links: list[WorkerLink] = []
     try:
         for party, address in enumerate(addresses):
             expected = Identity.worker(me.namespace, me.uid, me.epoch or 0, party)
             # A connection for each PUT: on a kept one that turns out closed aiohttp may send a PUT again on its own.
-            connector = aiohttp.TCPConnector(ssl=_context(credentials, expected), force_close=True)
+            sockets = Sockets()
+            context = _context(credentials, expected)
+            connector = aiohttp.TCPConnector(ssl=context, force_close=True, socket_factory=sockets)
             session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
                 auto_decompress=False,
             )
-            links.append(WorkerLink(party, address, session))
+            links.append(WorkerLink(party, address, session, sockets))
         yield links
     finally:
         for link in links:
             await link.session.close()
+            await link.sockets.close()
 
 
 def _context(credentials: Credentials, expected: Identity) -> ssl.SSLContext:

@@ -24,6 +24,9 @@ from triveni.worker.admission import Words
 from triveni.worker.config import Config
 from triveni.worker.refusal import Refused
 
+MAX_SHARING = 64
+"""Characters of the text that tells one sharing of a model from another."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -60,12 +63,12 @@ class Model:
 
 
 def read_architecture(document: Any, protocol: str) -> Architecture:
-    """The architecture of the sharing job's message.
+    """The architecture of the message with which sharing begins.
 
     Raises:
         Refused: another protocol than this worker's, or not an architecture.
     """
-    if not isinstance(document, dict) or set(document) != {"protocol", "architecture"}:
+    if not isinstance(document, dict) or set(document) - {"sharing"} != {"protocol", "architecture"}:
         raise Refused(Reason.MALFORMED, "body: an object with protocol and architecture is needed")
     if document["protocol"] != protocol:
         raise Refused(Reason.UNSUPPORTED, f"protocol: this worker was started for {protocol}; share the model for that")
@@ -73,6 +76,18 @@ def read_architecture(document: Any, protocol: str) -> Architecture:
         return Architecture.from_document(document["architecture"])
     except InvalidArchitecture as error:
         raise Refused(Reason.MALFORMED, f"architecture: {error}") from None
+
+
+def read_sharing(document: Any) -> str | None:
+    """Which sharing that message begins: a text that whoever splits the model draws at random, None if there is none.
+
+    Raises:
+        Refused: it is no short text.
+    """
+    sharing = document.get("sharing") if isinstance(document, dict) else None
+    if sharing is not None and not (isinstance(sharing, str) and len(sharing) <= MAX_SHARING):
+        raise Refused(Reason.MALFORMED, f"sharing: a text of at most {MAX_SHARING} characters is needed")
+    return sharing
 
 
 def prepare(architecture: Architecture, protocol: str, cache: Path | None, timeout_s: float) -> Model:

@@ -69,6 +69,7 @@ class Service:
         self._controls: dict[int, ControlLink] = {}
         self._early: list[tuple[int, Any]] = []
         self._architecture: Architecture | None = None
+        self._sharing: str | None = None
         self._preparing: asyncio.Task[Loaded] | None = None
         self._loaded: Loaded | None = None
         self._loading = False
@@ -246,16 +247,22 @@ class Service:
         return self._links.bytes_sent
 
     async def set_architecture(self, document: Any) -> Mapping[str, Any]:
-        """Take the architecture, compile it and agree on keys. The same one again gets the same answer."""
-        architecture = models.read_architecture(document, self._config.protocol)
+        """Take the architecture, compile it and agree on keys. The same one again gets the same answer.
+
+        But not from somebody who splits the model anew: two workers with shares of one splitting and a third with those
+        of another would compute nonsense.
+        """
+        architecture, sharing = models.read_architecture(document, self._config.protocol), models.read_sharing(document)
         if self._ending.done():
             raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended")
         if self._preparing is None or self._architecture is None:
-            self._architecture = architecture
+            self._architecture, self._sharing = architecture, sharing
             self._preparing = asyncio.create_task(self._prepare(architecture))
             self._preparing.add_done_callback(self._prepared)
         elif architecture != self._architecture:
             raise Refused(Reason.FORBIDDEN, "this worker has another architecture already; start a new epoch")
+        elif sharing != self._sharing:
+            raise Refused(Reason.FORBIDDEN, "the model is being shared in this epoch already; start a new epoch")
         try:
             loaded = await asyncio.shield(self._preparing)
         except asyncio.CancelledError:

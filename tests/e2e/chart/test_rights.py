@@ -10,6 +10,10 @@ from tests.e2e.chart.chart import CHART, Helm, Object, one
 
 ROW = re.compile(r"^\| (?!resource)(\S+)[^|]* \| ([a-z, ]+) \| [^|]+ \|$", re.MULTILINE)
 
+DOCS_ROW = re.compile(r"^\| (?!resource)(\S+)[^|]* \| ([a-z, ]+) \|$", re.MULTILINE)
+
+OPERATIONS = CHART.parents[1] / "docs" / "operations.md"
+
 WATCHED = {"watchNamespaces": ["bank", "clinic"]}
 
 Rights = dict[str, list[list[str]]]
@@ -45,6 +49,14 @@ def test_the_readme_lists_exactly_the_rights_that_are_granted(helm: Helm) -> Non
     written: Rights = {}
     text = (CHART / "README.md").read_text().partition("## Values")[0]
     for resource, verbs in ROW.findall(text):
+        written.setdefault(resource, []).append(verbs.split(", "))
+    assert written == rights(*operators_roles(helm.objects()))
+
+
+def test_so_does_the_page_on_operating_it(helm: Helm) -> None:
+    written: Rights = {}
+    text = OPERATIONS.read_text().partition("\n## Rights")[2].partition("\n## ")[0]
+    for resource, verbs in DOCS_ROW.findall(text):
         written.setdefault(resource, []).append(verbs.split(", "))
     assert written == rights(*operators_roles(helm.objects()))
 

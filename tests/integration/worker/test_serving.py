@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.worker.conftest import MakeEpoch
 from tests.integration.worker.epoch import (
+    ARCHITECTURE,
     NAME,
     Epoch,
     RefusedRequest,
@@ -163,6 +164,11 @@ async def test_shares_are_taken_once_and_another_architecture_is_refused(shared:
     with pytest.raises(RefusedRequest) as caught:
         await shared.put_shares()
     assert caught.value.reason is Reason.FORBIDDEN
+    session = shared.session(Identity.sharing_job("default", "uid", 1))
+    document = {"protocol": "ABY3", "architecture": ARCHITECTURE.document(), "sharing": "of another splitting"}
+    async with session.put(shared.url(1, "/triveni/v1/architecture"), json=document) as response:
+        assert response.status == 403
+        assert "is being shared in this epoch already" in (await response.json())["error"]
     same = await shared.put_architecture()
     assert len({summary["program_digest"] for summary in same}) == 1
     x = rows_of(1)

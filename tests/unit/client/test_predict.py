@@ -39,9 +39,9 @@ from triveni.client import (
     WrongWorker,
     predict,
 )
-from triveni.client.sockets import Sockets
 from triveni.identity.authority import Authority
 from triveni.identity.names import Identity
+from triveni.identity.sockets import Sockets
 from triveni.identity.tls import server_context
 from triveni.mpc.fixedpoint import fixed_point
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from hypothesis import Phase as Phase_
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.unit.controller.world import World
+from tests.unit.controller.world import OWNERS, World
 from triveni.api.status import Phase
 
 QUOTA = 10
@@ -16,9 +19,11 @@ QUOTA = 10
 class Life(RuleBasedStateMachine):
     """Everything that can happen, in any order. The quota only changes in a rule that says so."""
 
+    MODELS: Mapping[str, Any] = {key: {"source": {"configMap": {"name": "m", "key": key}}} for key in "abc"}
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(requestQuota=QUOTA)
+        self.world = World(requestQuota=QUOTA, model=self.MODELS["a"])
         self.quota = QUOTA
         self.silent = False
 
@@ -35,13 +40,17 @@ class Life(RuleBasedStateMachine):
 
     # --- the cluster, the workers and the clients ---
 
-    @rule(part=st.sampled_from(["reconcile", "run", "share", "fail"]))
+    @rule(part=st.sampled_from(["reconcile", "run", "ask", "hand over", "share", "fail"]))
     def go_on_by_one_step(self, part: str) -> None:
         match part:
             case "reconcile":
                 self.world.reconcile()
             case "run":
                 self.world.run_pods()
+            case "ask":
+                self.world.ask_to_share()
+            case "hand over":
+                self.world.hand_over()
             case "share":
                 self.world.share()
             case _:
@@ -86,7 +95,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from("abc"))
     def change_model(self, key: str) -> None:
-        self.world.cluster.change_spec(model={"source": {"configMap": {"name": "m", "key": key}}})
+        self.world.cluster.change_spec(model=self.MODELS[key])
 
     @precondition(lambda self: self.quota < 30)
     @rule(more=st.integers(1, 5))
@@ -128,6 +137,8 @@ class Life(RuleBasedStateMachine):
             epoch = job.removesuffix("-sharing").rpartition("-")[2]
             later = created[created.index(job) :]
             assert not [name for name in later if name.startswith("Pod/") and f"-{epoch}-" in name]
+        for epoch, before in self.world.handed_over.items():
+            assert not [name for name in created[before:] if name.startswith(f"Pod/mnist-e{epoch}-")]
 
     @invariant()
     def at_most_one_set_of_workers_may_serve(self) -> None:
@@ -154,8 +165,25 @@ class Life(RuleBasedStateMachine):
         self.no_pod_is_made_twice_once_sharing_may_have_begun()
 
 
+class OwnersLife(Life):
+    """The same for a model that its owner shares, or now and then a sharing job."""
+
+    MODELS: Mapping[str, Any] = {"a": OWNERS, "b": Life.MODELS["b"], "c": OWNERS}
+
+    @invariant()
+    def nobody_can_share_before_it_is_written_down(self) -> None:
+        secret = self.world.cluster.objects.get(("Secret", "mnist-owner"))
+        epoch = self.world.status.epoch
+        if secret is not None and epoch is not None:
+            shared_in = int(secret["metadata"]["labels"]["triveni.dev/epoch"])
+            assert shared_in < epoch.number or epoch.may_have_answered
+
+
 TestLife = Life.TestCase
 # A life that fails is short enough to be read; making it shorter takes minutes.
 TestLife.settings = settings(
     max_examples=60, stateful_step_count=25, deadline=None, phases=(Phase_.explicit, Phase_.reuse, Phase_.generate)
 )
+
+TestOwnersLife = OwnersLife.TestCase
+TestOwnersLife.settings = settings(TestLife.settings, max_examples=30)

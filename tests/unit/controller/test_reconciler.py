@@ -32,8 +32,15 @@ KEPT = {
 
 
 def epoch_objects(epoch: int) -> set[str]:
-    names = {f"Pod/mnist-e{epoch}-worker-{p}" for p in range(3)} | {f"Secret/mnist-e{epoch}-sharing"}
-    return names | {f"Secret/mnist-e{epoch}-worker-{p}" for p in range(3)}
+    return {f"{kind}/mnist-e{epoch}-worker-{p}" for kind in ("Pod", "Secret") for p in range(3)}
+
+
+def sharing_objects(epoch: int) -> set[str]:
+    return {f"Secret/mnist-e{epoch}-sharing", f"Job/mnist-e{epoch}-sharing"}
+
+
+def repairs(world: World) -> list[str]:
+    return [event["message"] for event in world.cluster.events if event["reason"] == "Repaired"]
 
 
 def serving(**spec: object) -> World:
@@ -42,7 +49,7 @@ def serving(**spec: object) -> World:
     return world
 
 
-def test_all_objects_but_the_sharing_job_are_there_before_any_pod_has_a_node() -> None:
+def test_all_objects_but_those_that_share_the_model_are_there_before_any_pod_has_a_node() -> None:
     world = World()
     world.reconcile()
     assert world.cluster.names() == KEPT | epoch_objects(1)
@@ -61,7 +68,7 @@ def test_all_objects_but_the_sharing_job_are_there_before_any_pod_has_a_node() -
 
 def test_the_model_is_shared_once_the_workers_run_and_then_it_serves() -> None:
     world = serving()
-    assert world.cluster.names() >= KEPT | epoch_objects(1) | {"Job/mnist-e1-sharing"}
+    assert world.cluster.names() >= KEPT | epoch_objects(1) | sharing_objects(1)
     assert world.reason("Shared") == ("True", "Shared")
     assert world.reason("Ready") == ("True", "Serving")
     assert world.reason("PartiesIndependent") == ("True", "Apart")
@@ -230,6 +237,8 @@ def test_what_somebody_deletes_is_made_again(name: str) -> None:
     assert name in world.cluster.names()
     assert world.status.epoch is not None
     assert world.status.epoch.number == (2 if name == "Secret/mnist-ca" else 1), "a new authority needs a new epoch"
+    if name != "Secret/mnist-ca":
+        assert repairs(world) == [f"{kind} {object_name} was gone and is made again"]
 
 
 def test_a_sharing_job_that_somebody_deletes_when_it_has_done_its_work_is_not_run_again() -> None:
@@ -275,6 +284,7 @@ def test_an_edited_policy_is_put_right() -> None:
     policy["spec"]["ingress"] = [*wanted, {}]
     world.reconcile()
     assert world.cluster.objects["NetworkPolicy", "mnist-workers"]["spec"]["ingress"] == wanted
+    assert repairs(world) == ["NetworkPolicy mnist-workers was changed and is put right"]
 
 
 def test_a_pod_whose_labels_were_edited_gets_them_back_and_is_not_made_anew() -> None:
@@ -286,6 +296,16 @@ def test_a_pod_whose_labels_were_edited_gets_them_back_and_is_not_made_anew() ->
     found = world.cluster.objects["Pod", "mnist-e1-worker-0"]
     assert found["metadata"]["labels"]["app.kubernetes.io/component"] == "worker"
     assert world.cluster.created == before
+    assert repairs(world) == ["Pod mnist-e1-worker-0 was changed and is put right"]
+
+
+def test_what_a_start_or_a_change_of_the_spec_makes_is_no_repair() -> None:
+    world = serving()
+    world.cluster.change_spec(clients=[{"podSelector": {}}])
+    world.reconcile()
+    world.kill_worker(1)
+    world.bring_up()
+    assert repairs(world) == []
 
 
 @pytest.mark.parametrize("seen", [True, False])

@@ -18,6 +18,9 @@ from triveni.controller.workqueue import Key
 
 KEY = Key(NAMESPACE, "mnist")
 
+OWNERS: dict[str, Any] = {"source": {"owner": {}}}
+"""The `spec.model` of a model that its owner shares."""
+
 SPEC: dict[str, Any] = {"model": {"source": {"configMap": {"name": "m", "key": "k"}}}, "requestQuota": 10}
 
 
@@ -44,6 +47,8 @@ class World:
         """Requests that a client got an answer to."""
         self.released: dict[tuple[int, int], int] = {}
         """Answer shares released, by epoch and party."""
+        self.handed_over: dict[str, int] = {}
+        """How many objects had been created when the owner handed over the shares of an epoch."""
 
     # --- the operator ---
 
@@ -65,7 +70,10 @@ class World:
         self.reconcile()
         self.run_pods()
         self.reconcile()
+        self.ask_to_share()
+        self.reconcile()
         self.share()
+        self.hand_over()
         self.run_pods()
         self.reconcile()
 
@@ -136,9 +144,26 @@ class World:
                 }
             )
 
+    def ask_to_share(self) -> None:
+        """The owner says that the model is about to be shared in the newest epoch."""
+        model = self.cluster.model()
+        if "owner" in model["spec"]["model"]["source"] and self.status.epoch is not None:
+            model["metadata"]["annotations"] = {"triveni.dev/share": str(self.status.epoch.number)}
+            self.cluster.touch(model)
+
+    def hand_over(self) -> None:
+        """The owner hands out the shares, if there are credentials for it and workers that take them."""
+        secret = self.cluster.objects.get(("Secret", "mnist-owner"))
+        epoch = secret["metadata"]["labels"]["triveni.dev/epoch"] if secret else None
+        running = [pod for pod in self.pods() if pod.get("status") and str(who(pod)[0]) == epoch]
+        if epoch is not None and len(running) == 3:
+            self.handed_over.setdefault(epoch, len(self.cluster.created))
+
     def is_shared(self, pod: dict[str, Any]) -> bool:
         """Whether the workers of this pod's epoch were given their shares."""
         epoch = pod["metadata"]["labels"]["triveni.dev/epoch"]
+        if epoch in self.handed_over:
+            return True
         jobs = [job for job in self.cluster.of("Job") if job["metadata"]["labels"]["triveni.dev/epoch"] == epoch]
         return any(job.get("status", {}).get("conditions", [{}])[0].get("type") == "Complete" for job in jobs)
 

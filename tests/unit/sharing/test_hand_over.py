@@ -64,11 +64,23 @@ async def test_each_worker_gets_the_architecture_and_its_own_shares(fronts: list
     shared = await run(fronts, steps)
     assert shared == Shared("ab" * 32, {"online_rounds": 37})
     assert steps == [("architecture", {"program_digest": "ab" * 32, "online_rounds": 37}), ("shares", {})]
+    sharing = (fronts[0].architecture or {})["sharing"]
     for front, tensors in zip(fronts, SHARES.tensors, strict=True):
+        assert front.architecture is not None
+        assert front.architecture.pop("sharing") == sharing
         assert front.architecture == {"protocol": "ABY3", "architecture": SHARES.architecture.document()}
         assert [t.name for t in front.tensors] == [t.name for t in tensors]
         for got, expected in zip(front.tensors, tensors, strict=True):
             np.testing.assert_array_equal(got.data, expected.data)
+
+
+async def test_each_sharing_says_that_it_is_another_one(fronts: list[Front]) -> None:
+    """By that, workers refuse shares of a second splitting, which do not go together with those of the first."""
+    said = []
+    for _ in range(2):
+        await run(fronts)
+        said.append((fronts[0].architecture or {})["sharing"])
+    assert len(set(said)) == 2
 
 
 async def test_shares_of_many_megabytes_arrive(fronts: list[Front]) -> None:

@@ -13,7 +13,7 @@ from triveni.mpc.architecture import Architecture, Dense
 from triveni.mpc.schedule import Cost
 from triveni.worker import model as module
 from triveni.worker.config import Address, Config
-from triveni.worker.model import Model, metadata, prepare, read_architecture, read_shares
+from triveni.worker.model import Model, metadata, prepare, read_architecture, read_shares, read_sharing
 from triveni.worker.refusal import Refused
 
 ARCHITECTURE = Architecture((4,), (Dense("first", 3, use_bias=True),))
@@ -39,6 +39,19 @@ def shares(party: int = 1) -> list[Tensor]:
 def test_an_architecture_for_this_protocol_is_read() -> None:
     document = {"protocol": "ABY3", "architecture": ARCHITECTURE.document()}
     assert read_architecture(document, "ABY3") == ARCHITECTURE
+
+
+def test_a_message_may_say_which_sharing_it_begins() -> None:
+    document = {"protocol": "ABY3", "architecture": ARCHITECTURE.document()}
+    assert read_sharing(document) is None
+    assert read_sharing(document | {"sharing": "0a0b"}) == "0a0b"
+    assert read_architecture(document | {"sharing": "0a0b"}, "ABY3") == ARCHITECTURE
+
+
+@pytest.mark.parametrize("sharing", [7, ["a"], "a" * 65])
+def test_what_says_of_no_sharing_which_it_is_is_refused(sharing: object) -> None:
+    with pytest.raises(Refused, match="sharing: a text of at most 64 characters"):
+        read_sharing({"sharing": sharing})
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,16 @@
     async with reach(Target("mnist", namespace="team-a")) as connection, AsyncClient(connection) as client:
         logits = await client.predict(images)
 
+An owner who shares the model from here (`spec.model.source.owner`) gets there the same way: `reach_to_share` leads to
+workers that wait for their shares.
+
 The client's credentials come from the Secret that RBAC guards, the connections through the API server's port-forward.
 The API server sees TLS records only: they end in the client and in the workers, as they always do.
 """
 
 from triveni.client.cluster.access import Target
+from triveni.client.cluster.entrance import Entrance, reach_to_share
+from triveni.client.cluster.owner import apply_model, delete_model, end_epoch
 from triveni.client.cluster.reach import reach
 
-__all__ = ["Target", "reach"]
+__all__ = ["Entrance", "Target", "apply_model", "delete_model", "end_epoch", "reach", "reach_to_share"]

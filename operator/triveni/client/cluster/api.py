@@ -1,4 +1,4 @@
-"""The three calls that are made to the API server: get an object, list objects, forward a port of a pod."""
+"""The calls that are made to the API server: get, list, patch and delete objects, forward a port of a pod."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from urllib.parse import quote
 import aiohttp
 
 from triveni.client.cluster.access import Access
-from triveni.client.cluster.errors import ApiFailed, ApiUnreachable, NotAllowed, NotAuthenticated
+from triveni.client.cluster.errors import ApiFailed, ApiUnreachable, NotAllowed, NotAuthenticated, NotInstalled
 from triveni.client.cluster.stream import SUBPROTOCOL, PodGone, PodStream
+from triveni.identity.sockets import Sockets
 
 CALL_S = 20.0
 
@@ -29,16 +30,32 @@ PODS = "api/v1", "pods"
 Object = Mapping[str, Any]
 Kind = tuple[str, str]
 
+FIELD_MANAGER = "triveni-owner"
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+
+CLIENT_RIGHTS = "get secrets (of the name {0}-client), list pods, get and create pods/portforward"
+
+OWNER_RIGHTS = (
+    "get, create, patch and delete securemodels, get secrets (of the names {0}-owner and {0}-client), list pods, "
+    "get and create pods/portforward"
+)
+
 
 class Api:
-    """An API server, on behalf of one SecureModel. Use it as an asynchronous context manager."""
+    """An API server, on behalf of one SecureModel. Use it as an asynchronous context manager.
 
-    def __init__(self, access: Access, name: str) -> None:
+    `rights` are those that whoever uses it should have, `{0}` in the place of the SecureModel's name.
+    """
+
+    def __init__(self, access: Access, name: str, rights: str = CLIENT_RIGHTS) -> None:
         self._access = access
-        self._name = name
+        self._rights = rights.format(name)
+        self._sockets = Sockets()
         self._session = aiohttp.ClientSession(
             headers={"Authorization": access.token} if access.token else {},
-            connector=aiohttp.TCPConnector(ssl=access.tls or True),
+            connector=aiohttp.TCPConnector(ssl=access.tls or True, socket_factory=self._sockets),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=True,  # for the proxy, as kubectl does
         )
@@ -50,6 +67,7 @@ class Api:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
+        await self._sockets.close()
 
     async def get(self, kind: Kind, name: str) -> Object | None:
         """An object; None if there is none.
@@ -63,6 +81,22 @@ class Api:
         """The objects with these labels; raises as `get`."""
         answer = await self._get(f"{self._url(kind)}?labelSelector={quote(selector)}", f"list {kind[1]}")
         return list((answer or {}).get("items") or ())
+
+    async def apply(self, kind: Kind, name: str, document: Object) -> None:
+        """Server-side apply; raises as `get`, ApiFailed too if there is no such kind or namespace."""
+        url = f"{self._url(kind, name)}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict&force=true"
+        call = f"create and patch {kind[1]} {name}"
+        if await self._call("PATCH", url, call, document, APPLY) is None:
+            raise NotInstalled(self._access.server)
+
+    async def merge(self, kind: Kind, name: str, patch: Object) -> Object | None:
+        """Merge a patch into an object: as it is then, None if there is none; raises as `get`."""
+        url = f"{self._url(kind, name)}?fieldManager={FIELD_MANAGER}"
+        return await self._call("PATCH", url, f"patch {kind[1]} {name}", patch, MERGE)
+
+    async def delete(self, kind: Kind, name: str) -> bool:
+        """Delete an object; False if there is none; raises as `get`."""
+        return await self._call("DELETE", self._url(kind, name), f"delete {kind[1]} {name}") is not None
 
     async def forward(self, pod: str, port: int) -> PodStream:
         """A connection to a port of a pod.
@@ -95,26 +129,33 @@ class Api:
         return url if name is None else f"{url}/{quote(name, safe='')}"
 
     async def _get(self, url: str, needed: str) -> Object | None:
+        return await self._call("GET", url, needed)
+
+    async def _call(
+        self, method: str, url: str, needed: str, body: Object | None = None, kind: str = MERGE
+    ) -> Object | None:
         try:
             async with asyncio.timeout(CALL_S):
-                async with self._session.get(
+                async with self._session.request(
+                    method,
                     url,
-                    headers={"Accept": "application/json"},
+                    data=None if body is None else json.dumps(body).encode(),
+                    headers={"Accept": "application/json"} | ({} if body is None else {"Content-Type": kind}),
                     proxy=self._access.proxy,
                     server_hostname=self._access.server_name,
                     allow_redirects=False,
                 ) as response:
-                    status, body = response.status, await response.read()
+                    status, answer = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error
         self._require_allowed(status, needed)
         try:
-            document = json.loads(body)
+            document = json.loads(answer)
         except ValueError:
             document = None
-        if status == 404:
+        if status == 404 and (kind is not APPLY or "namespaces" not in str(document)):
             return None
-        if status != 200 or not isinstance(document, dict):
+        if status not in (200, 201, 202) or not isinstance(document, dict):
             message = document.get("message") if isinstance(document, dict) else "no JSON object"
             raise ApiFailed(needed, status, str(message)[:200])
         return document
@@ -123,7 +164,7 @@ class Api:
         if status == 401:
             raise NotAuthenticated(self._access.context)
         if status == 403:
-            raise NotAllowed(needed, self._name, self._access.namespace)
+            raise NotAllowed(needed, self._access.namespace, self._rights)
 
     def _unreachable(self, error: Exception) -> ApiUnreachable:
         return ApiUnreachable(self._access.server, _problem(error))

@@ -41,17 +41,14 @@ class NotAuthenticated(ClientError):
 
 @dataclass(eq=False)
 class NotAllowed(ClientError):
-    """RBAC allows less than is needed; `needed` is a verb and a resource."""
+    """RBAC allows less than is needed; `needed` is a verb and a resource, `rights` all that there should be."""
 
     needed: str
-    name: str
     namespace: str
+    rights: str
 
     def __str__(self) -> str:
-        return (
-            f"you may not {self.needed} in namespace {self.namespace}; ask for a Role there with: "
-            f"get secrets (of the name {self.name}-client), list pods, get and create pods/portforward"
-        )
+        return f"you may not {self.needed} in namespace {self.namespace}; ask for a Role there with: {self.rights}"
 
 
 @dataclass(eq=False)
@@ -119,3 +116,86 @@ class NotServing(ClientError):
     def __str__(self) -> str:
         look = f"kubectl describe securemodel {self.name} -n {self.namespace}"
         return f"{self.problem}; {self.why}; see {look}"
+
+
+@dataclass(eq=False)
+class NoOperator(ClientError):
+    """Nobody has looked at the SecureModel."""
+
+    name: str
+    namespace: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"no operator has looked at SecureModel {self.name} in namespace {self.namespace} in "
+            f"{self.seconds:.0f} s; is Triveni installed in this cluster, and does its operator watch this namespace?"
+        )
+
+
+@dataclass(eq=False)
+class NotInstalled(ClientError):
+    """The cluster does not know what a SecureModel is."""
+
+    server: str
+
+    def __str__(self) -> str:
+        return f"the cluster at {self.server} knows no SecureModels; install Triveni there, with its Helm chart"
+
+
+@dataclass(eq=False)
+class NotShareable(ClientError):
+    """The workers take no shares from the owner, and waiting does not help."""
+
+    name: str
+    namespace: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"SecureModel {self.name} cannot be shared ({self.why}); "
+            f"see kubectl describe securemodel {self.name} -n {self.namespace}"
+        )
+
+
+@dataclass(eq=False)
+class SharedAlready(ClientError):
+    """The workers of the epoch hold their shares."""
+
+    name: str
+    epoch: int
+
+    def __str__(self) -> str:
+        return f"SecureModel {self.name} is shared already, in epoch {self.epoch}; end that epoch to share it anew"
+
+
+@dataclass(eq=False)
+class NotReadyInTime(ClientError):
+    """The workers did not come to wait for their shares in time, and what the cluster says about it."""
+
+    name: str
+    namespace: str
+    seconds: float
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"the workers of SecureModel {self.name} were not ready for their shares within {self.seconds:g} s "
+            f"({self.why}); see kubectl describe securemodel {self.name} -n {self.namespace}"
+        )
+
+
+@dataclass(eq=False)
+class EpochOver(ClientError):
+    """The epoch ended while the model was being shared."""
+
+    name: str
+    namespace: str
+    epoch: int
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"epoch {self.epoch} of SecureModel {self.name} ended before every worker had its share ({self.why}); "
+            "share the model again"
+        )

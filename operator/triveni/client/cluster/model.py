@@ -5,10 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from triveni.client.cluster import standing
 from triveni.client.cluster.api import MODELS, PODS, SECRETS, Api, Object
-from triveni.client.cluster.errors import NoCredentials, NoSuchModel, NotAllowed, NotProvisioned, NotServing
+from triveni.client.cluster.errors import (
+    NoCredentials,
+    NoOperator,
+    NoSuchModel,
+    NotAllowed,
+    NotProvisioned,
+    NotServing,
+)
 from triveni.client.cluster.standing import WorkerPod
 from triveni.client.connection import Connection
 from triveni.client.errors import ClientError, InvalidConnection
@@ -42,9 +50,11 @@ class ClusterModel:
             raise InvalidConnection(where, CONNECTION_KEY, "it is missing or no JSON") from error
         return Connection.from_document(document, where)
 
-    async def worker_pods(self, uid: str) -> dict[int, WorkerPod]:
-        """Those of the newest epoch, by party, but not those of a deleted SecureModel of the same name."""
+    async def worker_pods(self, uid: str, epoch: int | None = None) -> dict[int, WorkerPod]:
+        """Those of an epoch (None: the newest), by party, but not those of a deleted SecureModel of the same name."""
         selector = f"triveni.dev/model-uid={uid},app.kubernetes.io/component=worker"
+        if epoch is not None:
+            selector += f",triveni.dev/epoch={epoch}"
         return standing.newest_epoch(await self._api.select(PODS, selector))
 
     async def require_hope(self, uid: str) -> None:
@@ -74,6 +84,9 @@ class ClusterModel:
         model = await self._model()
         if model is None:
             return NoCredentials(self._name, self._namespace)
+        unseen = standing.unseen_for(model, datetime.now(UTC))
+        if unseen is not None and unseen > standing.UNSEEN_S:
+            return NoOperator(self._name, self._namespace, unseen)
         why = standing.of_model(model) or f"there is no Secret {self._name}-client"
         return standing.quota_reached(model) or NotProvisioned(self._name, self._namespace, why)
 

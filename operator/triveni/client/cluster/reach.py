@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from triveni.client.cluster.access import Access, Target
@@ -48,20 +47,8 @@ async def reach(target: Target) -> AsyncIterator[Connection]:
 
         tunnels = Tunnels(to_pod)
         try:
-            first, second, third = [f"https://{HOST}:{port}" for port in await tunnels.open()]
-            async with asyncio.timeout(None) as block:
-
-                def cancel_block(_failed: object) -> None:
-                    with suppress(RuntimeError):  # it is over already
-                        block.reschedule(asyncio.get_running_loop().time())
-
-                tunnels.failed.add_done_callback(cancel_block)
+            async with tunnels.opened() as ports:
+                first, second, third = (f"https://{HOST}:{port}" for port in ports)
                 yield replace(connection, workers=(first, second, third))
-        except TimeoutError:
-            if tunnels.failed.done():
-                raise tunnels.failed.result() from None
-            raise
         except WorkersUnreachable as error:
             raise await model.why_not_serving(error, connection.uid, tunnels.problems) from error
-        finally:
-            await tunnels.close()

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from triveni.client.errors import QuotaReached
 
 Object = Mapping[str, Any]
+
+UNSEEN_S = 30.0
+"""After which a SecureModel without any status is one that no operator looks at; one that is there needs a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,19 @@ def of_model(model: Object) -> str:
         if condition.get("status") == "False":
             return f"{kind}=False, {condition.get('reason', '')}: {condition.get('message', '')}".rstrip(": ")
     return ""
+
+
+def unseen_for(model: Object, now: datetime) -> float | None:
+    """For how many seconds it has been there without an operator having looked at it; None once one has."""
+    created = model["metadata"].get("creationTimestamp")
+    if model.get("status") or not created:
+        return None
+    return (now - datetime.fromisoformat(created.replace("Z", "+00:00"))).total_seconds()
+
+
+def is_refused(model: Object) -> bool:
+    """Whether its spec cannot be carried out."""
+    return _condition(model, "Accepted").get("status") == "False"
 
 
 def quota_reached(model: Object) -> QuotaReached | None:

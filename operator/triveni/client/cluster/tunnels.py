@@ -8,7 +8,8 @@ anything, another one can be tried.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
@@ -22,6 +23,9 @@ CHUNK = 1 << 15
 
 ANSWER_S = 5.0
 """How long a pod may take to say its first word; a node that is lost says nothing for minutes."""
+
+CLOSE_S = 1.0
+"""How long what was carried may take to leave for this machine's own client, when a connection ends."""
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 2.0
 
@@ -42,6 +46,29 @@ class Tunnels:
         self._handlers: set[asyncio.Task[None]] = set()
         self.problems: dict[int, str] = {}
         self.failed: asyncio.Future[ClientError] = asyncio.get_running_loop().create_future()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[tuple[int, int, int]]:
+        """The ports, in the order of parties, open until the end of the block.
+
+        The block is cancelled once there is no use in trying, and the reason is raised.
+        """
+        try:
+            first, second, third = await self.open()
+            async with asyncio.timeout(None) as block:
+
+                def cancel_block(_failed: object) -> None:
+                    with suppress(RuntimeError):  # it is over already
+                        block.reschedule(asyncio.get_running_loop().time())
+
+                self.failed.add_done_callback(cancel_block)
+                yield first, second, third
+        except TimeoutError:
+            if self.failed.done():
+                raise self.failed.result() from None
+            raise
+        finally:
+            await self.close()
 
     async def open(self) -> list[int]:
         """Listen; the ports in the order of parties."""
@@ -73,7 +100,7 @@ class Tunnels:
         except OSError:
             return  # the client hung up
         finally:
-            writer.close()
+            await _closed(writer)
 
     async def _answering(self, party: int, reader: asyncio.StreamReader) -> Answering | None:
         """A pod that answered; None if the client did not wait for that."""
@@ -122,6 +149,18 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pod
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
         await stream.close()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection; nothing is left of it when this returns, so the event loop may end."""
+    writer.close()
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await writer.wait_closed()
+    except OSError:  # the client hung up, or does not read
+        return
+    finally:
+        writer.transport.abort()
 
 
 async def _up(reader: asyncio.StreamReader, stream: PodStream) -> None:

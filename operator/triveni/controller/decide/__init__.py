@@ -6,7 +6,8 @@ Nothing depends on which event woke the operator, so it may be killed between an
 one asks the same questions about what it finds. Three rules keep the request quota whole:
 
 - the grant of an epoch is recorded (phase Starting) before its first pod is created;
-- pods are created in phase Starting only. Later one that is missing has been lost, and the sharing job, without which
-  nobody can answer anything, runs only later: so no grant is ever used by two sets of workers;
+- pods are created in phase Starting only. Later one that is missing has been lost, and the credentials with which the
+  model is shared, without which nobody can answer anything, are made only later (phase Sharing), for the sharing job or
+  for the owner who asked for them: so no grant is ever used by two sets of workers;
 - a charge and the end of its epoch are recorded in one write, on condition that nobody wrote in between.
 """

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Literal
 
 from triveni.api.securemodel import SecureModel
-from triveni.api.status import Condition, ConditionType, FailureStatus, Phase, Status, time_text
+from triveni.api.status import Condition, ConditionType, EpochStatus, FailureStatus, Phase, Status, time_text
 from triveni.controller.decide.account import charged
 from triveni.controller.decide.failing import Hold, hold
+from triveni.controller.objects import is_owners
+from triveni.controller.objects.deadlines import OWNER
 from triveni.controller.observed import Observed, Problem
 from triveni.controller.quota import PARTIES
 
@@ -45,7 +47,7 @@ def conditions_of(
     held = hold(model, status, now)
     live = status.epoch is not None and status.epoch.phase is not Phase.ENDED
     workers = _workers(model, status, seen, held if not live else None, refused)
-    shared = _shared(status, seen, held if not live else None)
+    shared = _shared(model, status, seen, held if not live else None)
     findings = {
         ConditionType.ACCEPTED: Finding("True", "Valid", "the spec can be carried out"),
         ConditionType.WORKERS_READY: workers,
@@ -101,8 +103,7 @@ def _workers(model: SecureModel, status: Status, seen: Observed, held: Hold | No
     if refused is not None:
         what = f"the API server does not take an object of epoch {epoch.number}: {refused.message}"
         return Finding("False", "Refused", f"{what}; mend the spec, or what refuses it, and it goes on by itself")
-    workers = seen.workers_of(epoch.number)
-    running = sum(worker is not None and worker.running for worker in workers)
+    workers, running = seen.workers_of(epoch.number), _running(seen, epoch)
     if running == PARTIES:
         return Finding("True", "Running", f"the three workers of epoch {epoch.number} are running")
     problems: dict[Problem, list[str]] = {}
@@ -116,15 +117,18 @@ def _workers(model: SecureModel, status: Status, seen: Observed, held: Hold | No
     return Finding("False", next(iter(problems)).reason, "; ".join(said))
 
 
-def _shared(status: Status, seen: Observed, held: Hold | None) -> Finding:
+def _shared(model: SecureModel, status: Status, seen: Observed, held: Hold | None) -> Finding:
     failures = status.failures
     if held in _FAILED and failures is not None:
         return Finding("False", failures.reason, _way_out(failures))
     if held is not None:
         return Finding("False", held.value, _HELD[held])
-    epoch = status.epoch
+    epoch, owners = status.epoch, is_owners(model)
+    if epoch is not None and owners and epoch.phase is Phase.STARTED and _running(seen, epoch) == PARTIES:
+        return Finding("False", "WaitingForOwner", _asks_owner(model, epoch))
     if epoch is None or epoch.phase in (Phase.ENDED, Phase.STARTING, Phase.STARTED):
-        return Finding("False", "WaitingForWorkers", "the model is shared as soon as all three workers run")
+        shared = "can be shared by its owner" if owners else "is shared"
+        return Finding("False", "WaitingForWorkers", f"the model {shared} as soon as all three workers run")
     if epoch.phase is Phase.SERVING:
         return Finding("True", "Shared", f"every worker of epoch {epoch.number} holds its share of the model")
     sharing = seen.sharing_of(epoch.number)
@@ -134,7 +138,22 @@ def _shared(status: Status, seen: Observed, held: Hold | None) -> Finding:
         return Finding("False", "EpochEnding", f"epoch {epoch.number} ends: {epoch.message}")
     if sharing is not None and sharing.problem is not None:
         return Finding("False", sharing.problem.reason, f"the sharing job waits: {_said(sharing.problem)}")
+    if owners:
+        what = f"the owner hands out the shares of epoch {epoch.number}"
+        return Finding("False", "Sharing", f"{what}; if that failed, suspend, resume and share again")
     return Finding("False", "Sharing", f"the sharing job of epoch {epoch.number} reads the model and hands out shares")
+
+
+def _running(seen: Observed, epoch: EpochStatus) -> int:
+    return sum(worker is not None and worker.running for worker in seen.workers_of(epoch.number))
+
+
+def _asks_owner(model: SecureModel, epoch: EpochStatus) -> str:
+    again = "" if epoch.number == 1 else " again, since what the workers of the epoch before held is erased"
+    return (
+        f"epoch {epoch.number} waits for the owner to share the model{again}: run model.share(...) in the notebook, "
+        f"within {OWNER // 60} minutes"
+    )
 
 
 def _ready(status: Status, seen: Observed, held: Hold | None, workers: Finding, shared: Finding) -> Finding:

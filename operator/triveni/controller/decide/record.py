@@ -21,7 +21,8 @@ from triveni.api.status import (
 from triveni.controller.decide.account import account, charged
 from triveni.controller.decide.ending import why_end
 from triveni.controller.decide.failing import after_epoch, hold
-from triveni.controller.objects import parts_of_model
+from triveni.controller.objects import is_owners, parts_of_model
+from triveni.controller.objects.names import owner_shares
 from triveni.controller.observed import Observed, Worker
 from triveni.controller.quota import Charge, Grant, Report, charge
 
@@ -60,7 +61,7 @@ def advance(model: SecureModel, status: Status, seen: Observed, authority: str |
     run = all(worker is not None and worker.running for worker in workers)
     if epoch.phase is Phase.STARTING and exist:
         return _advanced(status, epoch, Phase.STARTED, authority=authority)
-    if epoch.phase is Phase.STARTED and run:
+    if epoch.phase is Phase.STARTED and run and (not is_owners(model) or owner_shares(model, epoch.number)):
         return _advanced(status, epoch, Phase.SHARING)
     if epoch.phase is Phase.SHARING and seen.serves(epoch.number):
         return _advanced(status, epoch, Phase.SERVING)

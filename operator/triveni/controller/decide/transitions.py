@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from triveni.api.securemodel import API_VERSION, KIND
+from triveni.api.securemodel import API_VERSION, KIND, SecureModel
 from triveni.api.status import ConditionType, Phase, Status, time_text
 from triveni.controller.decide.ending import Ended
 
@@ -41,6 +41,10 @@ EXPECTED = frozenset(
 """Reasons for which a condition is False without anything being wrong, or that another one says more about."""
 
 
+ASKING = frozenset({"WaitingForOwner"})
+"""Reasons for which a condition is False and somebody has to do something, without anything being wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened: a type, a reason in one word, and a message for people."""
@@ -60,7 +64,11 @@ def transitions(before: Status, after: Status) -> Iterator[Event]:
             continue
         if new.status == good:
             yield Event("Normal", new.reason, new.message)
-        elif new.status == "False" and new.reason not in EXPECTED and kind is not ConditionType.READY:
+        elif new.status != "False" or new.reason in EXPECTED or kind is ConditionType.READY:
+            continue
+        elif new.reason in ASKING:
+            yield Event("Normal", new.reason, new.message)
+        else:
             warnings[new.reason] = Event("Warning", new.reason, new.message)
     yield from warnings.values()
     reached, was = after.condition(ConditionType.QUOTA_REACHED), before.condition(ConditionType.QUOTA_REACHED)
@@ -83,6 +91,15 @@ def _epoch(before: Status, after: Status) -> Iterator[Event]:
         unknown = charge.rows > 0 and all(worker.answered is None for worker in charge.workers)
         message = f"epoch {charge.epoch}: {charge.rows} requests charged ({charge.why})"
         yield Event("Warning" if unknown else "Normal", "EpochCharged", message)
+
+
+def is_mending(model: SecureModel, status: Status) -> bool:
+    """Whether whatever has to be made now was there before, and somebody has changed it or taken it away.
+
+    Not so for an epoch that is just starting, nor for a spec that has just changed.
+    """
+    live = status.epoch is not None and status.epoch.phase in (Phase.STARTED, Phase.SHARING, Phase.SERVING)
+    return live and status.observed_generation == model.metadata.generation
 
 
 def event_object(metadata: Mapping[str, Any], event: Event, now: datetime) -> dict[str, Any]:

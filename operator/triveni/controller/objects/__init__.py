@@ -19,7 +19,7 @@ from triveni.controller.objects.pod import Settings
 from triveni.controller.objects.ports import ClusterIPs
 from triveni.controller.objects.revision import parts_of_model
 from triveni.controller.objects.sharing import sharing_job
-from triveni.controller.objects.source import UnusableSource
+from triveni.controller.objects.source import UnusableSource, is_owners
 from triveni.controller.objects.workers import disruption_budget, worker_pod
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "authority_secret",
     "client_secret",
     "disruption_budget",
+    "is_owners",
     "network_policies",
     "parts_of_model",
     "services",

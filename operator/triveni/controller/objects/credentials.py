@@ -13,6 +13,7 @@ from triveni.controller.objects import deadlines, names, places, ports
 from triveni.controller.objects.names import Component
 from triveni.controller.objects.owned import Object, base64_data, owned
 from triveni.controller.objects.ports import ClusterIPs
+from triveni.controller.objects.source import is_owners
 from triveni.identity.credentials import AUTHORITY, CERTIFICATE, KEY, Credentials
 from triveni.identity.names import PARTIES
 
@@ -49,8 +50,9 @@ def worker_secret(
 
 
 def sharing_secret(model: SecureModel, epoch: int, credentials: Credentials) -> Object:
-    """The credentials of the sharing job."""
-    secret = owned("v1", "Secret", model, names.sharing(model, epoch), Component.SHARING, epoch)
+    """The credentials of whoever shares the model in this epoch: the sharing job, or the model's owner."""
+    name = names.owner_secret(model) if is_owners(model) else names.sharing(model, epoch)
+    secret = owned("v1", "Secret", model, name, Component.SHARING, epoch)
     return secret | {"immutable": True} | _tls(credentials, {})
 
 
@@ -76,7 +78,7 @@ def worker_config(
         "cache": None,  # a program is compiled once in an epoch, and nothing of a worker outlives it
         "max_rows": model.spec.batching.max_rows,
         "connect_timeout_s": deadlines.START,
-        "share_timeout_s": deadlines.START,
+        "share_timeout_s": deadlines.OWNER if is_owners(model) else deadlines.START,
     }
 
 

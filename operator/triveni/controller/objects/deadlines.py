@@ -14,6 +14,9 @@ START = 900
 """A worker without its peers or its share ends after this, and the job's pod is stopped: more than `SHARE`, so that the
 job has had the time to be placed, to start, and to say what is wrong."""
 
+OWNER = 3600
+"""Workers whose model is shared by its owner wait so long for a person, where they wait `START` for a job."""
+
 WORKER_END = 20
 """To complete the current run, answer, erase and report, before the kubelet kills."""
 

@@ -24,6 +24,10 @@ MANAGED = {"app.kubernetes.io/managed-by": "triveni-operator"}
 
 COMPONENT = "app.kubernetes.io/component"
 
+SHARE = f"{API_GROUP}/share"
+"""Annotation on a SecureModel whose owner shares the model: the number of the epoch that the owner is about to share it
+in. Until then nobody can hold a share of that epoch."""
+
 CLIENT_NAME = "client"
 """The name in the client's certificate."""
 
@@ -62,6 +66,14 @@ def client_secret(model: SecureModel) -> str:
     return f"{model.metadata.name}-client"
 
 
+def owner_secret(model: SecureModel) -> str:
+    """The Secret with which the owner hands out shares, a new one in each epoch.
+
+    It has the same name in all of them, so that a Role can be for this Secret and no other.
+    """
+    return f"{model.metadata.name}-owner"
+
+
 def service(model: SecureModel, party: int) -> str:
     """The Service in front of one worker, the same in all epochs."""
     return f"{model.metadata.name}-worker-{party}"
@@ -88,7 +100,7 @@ def worker(model: SecureModel, epoch: int, party: int) -> str:
 
 
 def sharing(model: SecureModel, epoch: int) -> str:
-    """The sharing job of an epoch, and its Secret."""
+    """The sharing job of an epoch, and the job's Secret."""
     return f"{_stem(model)}-e{epoch}-sharing"
 
 
@@ -137,6 +149,11 @@ def selector(
 def query(selected: Mapping[str, str]) -> str:
     """A selector as the `labelSelector` of a list or a watch."""
     return ",".join(f"{label}={value}" for label, value in selected.items())
+
+
+def owner_shares(model: SecureModel, epoch: int) -> bool:
+    """Whether the owner has said that the model is about to be shared in this epoch."""
+    return model.metadata.annotations.get(SHARE) == str(epoch)
 
 
 def _of_epoch(epoch: int | None, party: int | None) -> dict[str, str]:

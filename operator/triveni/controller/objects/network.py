@@ -14,7 +14,7 @@ from triveni.controller.objects import names, ports
 from triveni.controller.objects.names import Component
 from triveni.controller.objects.owned import Object, owned
 from triveni.controller.objects.pod import Settings
-from triveni.controller.objects.source import Server, supply
+from triveni.controller.objects.source import Server, is_owners, supply
 from triveni.identity.names import PARTIES
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
@@ -30,9 +30,14 @@ def services(model: SecureModel, epoch: int) -> tuple[Object, Object, Object]:
     return first, second, third
 
 
-def network_policies(model: SecureModel, settings: Settings) -> tuple[Object, Object]:
-    """Those of the workers and of the sharing job, the same in all epochs."""
-    return _workers(model, settings.operator_namespace), _sharing(model)
+def network_policies(model: SecureModel, settings: Settings) -> tuple[Object, ...]:
+    """That of the workers and, if there is a sharing job, the job's; the same in all epochs.
+
+    An owner who shares the model comes through the API server's port-forward, which no policy sees.
+    """
+    source = supply(model)
+    workers = _workers(model, settings.operator_namespace)
+    return (workers,) if source is None else (workers, _sharing(model, source.server))
 
 
 def _service(model: SecureModel, epoch: int, party: int) -> Object:
@@ -53,7 +58,8 @@ def _service_port(name: str, port: int) -> Object:
 
 def _workers(model: SecureModel, operator_namespace: str | None) -> Object:
     workers = _pods(model, Component.WORKER)
-    callers = [_pods(model, Component.SHARING), *_clients(model)]
+    sharing = [] if is_owners(model) else [_pods(model, Component.SHARING)]
+    callers = [*sharing, *_clients(model)]
     counts = [_counts(operator_namespace)] if operator_namespace else []
     return _policy(
         model,
@@ -68,9 +74,8 @@ def _workers(model: SecureModel, operator_namespace: str | None) -> Object:
     )
 
 
-def _sharing(model: SecureModel) -> Object:
+def _sharing(model: SecureModel, server: Server | None) -> Object:
     egress = [{"to": [_pods(model, Component.WORKER)], "ports": [_tcp(ports.CLIENTS)]}]
-    server = supply(model).server
     if server is not None:
         egress += _to_server(server)
     return _policy(model, names.sharing_policy(model), Component.SHARING, ingress=[], egress=egress)

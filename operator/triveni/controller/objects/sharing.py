@@ -18,13 +18,14 @@ RESOURCES = Resources(cpu="100m", memory="128Mi", memory_limit="1Gi")
 
 
 def sharing_job(model: SecureModel, epoch: int, cluster_ips: ClusterIPs, settings: Settings) -> Object:
-    """The Job. Its Secret has the same name.
+    """The Job, for a model that is not shared by its owner. Its Secret has the same name.
 
     Raises:
         source.UnusableSource: no job in a cluster can read the model from there.
     """
     name = names.sharing(model, epoch)
     source = supply(model)
+    assert source is not None, "nobody but the owner has the model"
     container: Object = {
         "name": "sharing",
         "command": ["python", "-m", "triveni.sharing"],

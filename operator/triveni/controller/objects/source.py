@@ -17,6 +17,7 @@ from triveni.api.model_source import (
     ConfigMapSource,
     FileSource,
     HttpSource,
+    OwnerSource,
     S3Source,
     SecretSource,
 )
@@ -67,8 +68,13 @@ class UnusableSource(ValueError):
         return f"{self.field}: '{self.value}' cannot be used in a cluster; {self.way_out}"
 
 
-def supply(model: SecureModel) -> Supply:
-    """What the source of `model` means for its sharing job.
+def is_owners(model: SecureModel) -> bool:
+    """Whether its owner shares the model, from outside the cluster and without a sharing job."""
+    return isinstance(model.spec.model.source.place, OwnerSource)
+
+
+def supply(model: SecureModel) -> Supply | None:
+    """What the source of `model` means for its sharing job; None if it needs none.
 
     Raises:
         UnusableSource: a file on this machine, or an address without a host or with an impossible port.
@@ -87,6 +93,8 @@ def supply(model: SecureModel) -> Supply:
             return _http(http)
         case S3Source() as s3:
             return _s3(s3)
+        case OwnerSource():
+            return None
         case FileSource(path=path):
             raise UnusableSource(_at("file.path"), path, "put the file into a ConfigMap, a Secret or a volume")
 

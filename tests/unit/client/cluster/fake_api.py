@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +77,15 @@ QUOTA_REACHED = model(QuotaReached=("True", "QuotaReached", "all are charged")) 
 
 @dataclass
 class FakeApi:
-    """What is there, and what whoever has the token may not do. `ports` says where each pod's process listens."""
+    """What is there, and what whoever has the token may not do. `ports` says where each pod's process listens.
 
+    `changed` is called with the SecureModel each time that it was changed, to play the operator.
+    """
+
+    namespace: str = NAMESPACE
+    owner_secret: dict[str, Any] | None = None
+    changed: Callable[[dict[str, Any]], None] = lambda model: None
+    applied: list[dict[str, Any]] = field(default_factory=list)
     secret: dict[str, Any] | None = None
     model: dict[str, Any] | None = field(default_factory=model)
     pods: list[dict[str, Any]] = field(default_factory=list)
@@ -101,7 +109,7 @@ class FakeApi:
             "kind": "Config",
             "current-context": "here",
             "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": NAMESPACE} | context}],
-            "clusters": [{"name": "c", "cluster": {"server": self.url}}],
+            "clusters": [{"name": "c", "cluster": {"server": self.url, "insecure-skip-tls-verify": True}}],
             "users": [{"name": "u", "user": {"token": TOKEN}}],
         }
         path.write_text(json.dumps(document))  # which is YAML too
@@ -116,11 +124,13 @@ class FakeApi:
         if self.failure is not None:
             text = json.dumps({"kind": "Status", "message": self.failure})
             raise web.HTTPInternalServerError(text=text, content_type="application/json")
-        if verb in self.forbidden or request.match_info["namespace"] != NAMESPACE:
+        if verb in self.forbidden or request.match_info["namespace"] != self.namespace:
             raise web.HTTPForbidden
 
     async def _secret(self, request: web.Request) -> web.Response:
         self._require(request, "get secrets")
+        if self.owner_secret is not None and request.match_info["name"] == f"{NAME}-owner":
+            return web.json_response(self.owner_secret)
         if self.secret is None or request.match_info["name"] != f"{NAME}-client":
             raise web.HTTPNotFound
         data = {key: base64.b64encode(value.encode()).decode() for key, value in self.secret.items()}
@@ -131,6 +141,29 @@ class FakeApi:
         if self.model is None or request.match_info["name"] != NAME:
             raise web.HTTPNotFound
         return web.json_response(self.model)
+
+    async def _change(self, request: web.Request) -> web.Response:
+        self._require(request, "patch securemodels")
+        document = json.loads(await request.read())
+        if request.content_type == "application/apply-patch+yaml":
+            assert request.query["force"] == "true"
+            self.applied.append(document)
+            self.model = document
+            return web.json_response(document, status=201)
+        assert request.content_type == "application/merge-patch+json"
+        if self.model is None:
+            raise web.HTTPNotFound
+        for section, fields in document.items():
+            self.model.setdefault(section, {}).update(fields)
+        self.changed(self.model)
+        return web.json_response(self.model)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        self._require(request, "delete securemodels")
+        if self.model is None:
+            raise web.HTTPNotFound
+        self.model = None
+        return web.json_response({"kind": "Status", "status": "Success"})
 
     async def _pods(self, request: web.Request) -> web.Response:
         self._require(request, "list pods")
@@ -179,8 +212,8 @@ class FakeApi:
 
 
 @asynccontextmanager
-async def fake_api() -> AsyncIterator[FakeApi]:
-    """Serving until the end of the block."""
+async def fake_api(*, definition: bool = True, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeApi]:
+    """Serving until the end of the block; without the `definition`, no SecureModels are known."""
     api = FakeApi()
     app = web.Application()
     core, own = "/api/v1/namespaces/{namespace}", "/apis/triveni.dev/v1alpha1/namespaces/{namespace}"
@@ -189,14 +222,16 @@ async def fake_api() -> AsyncIterator[FakeApi]:
             web.get(f"{core}/secrets/{{name}}", api._secret),
             web.get(f"{core}/pods", api._pods),
             web.get(f"{core}/pods/{{name}}/portforward", api._forward),
-            web.get(f"{own}/securemodels/{{name}}", api._model),
         ]
     )
+    if definition:
+        one = f"{own}/securemodels/{{name}}"
+        app.add_routes([web.get(one, api._model), web.patch(one, api._change), web.delete(one, api._delete)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        api.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        api.url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
         yield api
     finally:
         await runner.cleanup()

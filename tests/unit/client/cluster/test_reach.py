@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from tests.unit.client.cluster.fake_api import (
     model,
     pod,
 )
-from tests.unit.client.three_workers import INPUT_SHAPE, NAME, Workers, drop, plain, refuse, three_workers
+from tests.unit.client.three_workers import INPUT_SHAPE, NAME, UID, Workers, drop, plain, refuse, three_workers
 from triveni.api.inference import Reason
 from triveni.client import AsyncClient, ClientError, InvalidConnection, QuotaReached, RequestRefused, WrongWorker
 from triveni.client.cluster import Target, reach, tunnels
@@ -26,6 +27,7 @@ from triveni.client.cluster.errors import (
     ApiFailed,
     ApiUnreachable,
     NoCredentials,
+    NoOperator,
     NoSuchModel,
     NotAllowed,
     NotAuthenticated,
@@ -229,6 +231,15 @@ async def test_a_model_that_is_not_provisioned_yet(api: FakeApi, target: Target)
         f"SecureModel {NAME} is not provisioned yet (there is no Secret {NAME}-client); "
         f"see kubectl describe securemodel {NAME} -n {NAMESPACE}"
     )
+
+
+async def test_a_model_that_no_operator_has_looked_at(api: FakeApi, target: Target) -> None:
+    api.secret, api.pods = None, []
+    an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    api.model = {"metadata": {"name": NAME, "uid": UID, "creationTimestamp": an_hour_ago}}
+    said = await fails(target, NoOperator)
+    assert said.startswith(f"no operator has looked at SecureModel {NAME} in namespace {NAMESPACE} in 360")
+    assert said.endswith("is Triveni installed in this cluster, and does its operator watch this namespace?")
 
 
 async def test_a_model_that_was_not_accepted(api: FakeApi, target: Target) -> None:

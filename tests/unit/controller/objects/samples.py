@@ -15,6 +15,7 @@ from triveni.controller.objects import (
     authority_secret,
     client_secret,
     disruption_budget,
+    is_owners,
     network_policies,
     services,
     sharing_job,
@@ -79,7 +80,7 @@ def everything(model: SecureModel, authority: Authority, epoch: int = EPOCH) -> 
         *(worker_secret(model, epoch, GRANT, p, credentials(f"worker {p}"), ips) for p in parties),
         *(worker_pod(model, epoch, p, SETTINGS) for p in parties),
         sharing_secret(model, epoch, credentials("the sharing job")),
-        sharing_job(model, epoch, ips, SETTINGS),
+        *([] if is_owners(model) else [sharing_job(model, epoch, ips, SETTINGS)]),
     ]
 
 

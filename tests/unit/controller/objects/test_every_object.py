@@ -83,6 +83,19 @@ def test_no_object_of_an_epoch_has_the_name_of_one_of_another_epoch_or_of_anothe
     assert len(names) == len(secure_models) * per_model
 
 
+def test_an_owners_secret_has_a_name_that_no_other_object_of_another_securemodel_has(authority: Authority) -> None:
+    owners = {"source": {"owner": {}}}
+    models = [
+        secure_model("a"),
+        secure_model("a-owner"),
+        secure_model("a-e1", model=owners),
+        secure_model("b", model=owners),
+    ]
+    names = [(item["kind"], item["metadata"]["name"]) for model in models for item in everything(model, authority, 1)]
+    assert len(set(names)) == len(names)
+    assert ("Secret", "a-e1-owner") in names
+
+
 @pytest.mark.parametrize("name", ["m", "a" * 50, "a" + "-" * 48 + "z", "m" * 33 + "-" * 16 + "z"])
 @pytest.mark.parametrize("epoch", [1, 999_999_999])
 def test_names_and_labels_fit_however_long_the_name_and_however_high_the_epoch(

@@ -68,6 +68,11 @@ def test_a_worker_waits_for_its_share_for_as_long_as_the_sharing_job_may_take() 
     assert read.connect_timeout_s == read.share_timeout_s == 900
 
 
+def test_and_for_an_hour_where_a_person_shares_the_model() -> None:
+    read = config(0, model={"source": {"owner": {}}})
+    assert (read.connect_timeout_s, read.share_timeout_s) == (900, 3600)
+
+
 @pytest.mark.parametrize("party", PARTIES)
 def test_credentials_come_out_as_they_went_in(party: int, tmp_path: Path) -> None:
     given = credentials("somebody")
