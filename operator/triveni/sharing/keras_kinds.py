@@ -236,7 +236,8 @@ KINDS: Mapping[str, Kind] = {
     "BatchNormalization": Kind(
         _normalisation,
         frozenset({"axis", "epsilon", "center", "scale"}),
-        ignored=frozenset({"momentum", "synchronized"}),
+        {"renorm": (False,)},
+        frozenset({"momentum", "synchronized", "renorm_clipping", "renorm_momentum"}),
     ),
     "Rescaling": Kind(_rescaling, frozenset({"scale", "offset"})),
     **{
