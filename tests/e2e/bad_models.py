@@ -7,7 +7,16 @@ from functools import cache
 
 import numpy as np
 
-from tests.unit.sharing.keras_files import array, input_layer, keras_file, layer, sequential, small_file, small_groups
+from tests.unit.sharing.keras_files import (
+    array,
+    hdf5,
+    input_layer,
+    keras_file,
+    layer,
+    sequential,
+    small_file,
+    small_groups,
+)
 
 
 def _weight(value: float) -> bytes:
@@ -29,7 +38,7 @@ def _recurrent() -> bytes:
 
 BAD_MODELS: Mapping[str, Callable[[], bytes]] = {
     "text": lambda: b"not a model, just a note",
-    "hdf5": lambda: b"\x89HDF\r\n\x1a\n" + bytes(100),
+    "weights": lambda: hdf5(small_groups()),
     "empty": lambda: b"",
     "truncated": lambda: small_file()[:2000],
     "recurrent": _recurrent,

@@ -1,8 +1,9 @@
 """The manifest: the YAML file that `kubectl apply` takes, read for use on one machine.
 
 One file, one or more documents: exactly one SecureModel and, in the same file, the ConfigMap or Secret that carries its
-model, or the path of a model file. A model that has to be fetched is fetched only in a cluster. Nothing in the file is
-executed, and it is bounded in size. What a cluster would do with its other objects is not done here; they are listed.
+model, or the path of a model file, or an address with what is needed to fetch it. Nothing is fetched here, nothing in
+the file is executed, and it is bounded in size. What a cluster would do with its other objects is not done here; they
+are listed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +19,7 @@ from typing import Any, NoReturn
 import yaml
 from pydantic import ValidationError
 
-from triveni.api.model_source import ConfigMapSource, FileSource, SecretSource
+from triveni.api.model_source import CaBundle, ConfigMapSource, FileSource, HttpSource, S3Source, SecretSource
 from triveni.api.problems import Problem, problems_of, shown
 from triveni.api.securemodel import API_GROUP, API_VERSION, KIND, SecureModel
 
@@ -40,20 +41,47 @@ class InvalidManifest(Exception):
 
 
 @dataclass(frozen=True)
+class TwoFiles:
+    """A model as the JSON of its layers and the HDF5 of its weights."""
+
+    layers: Path
+    weights: Path
+
+
+@dataclass(frozen=True)
+class OnServer:
+    """A model that has to be fetched, with what the manifest holds for that.
+
+    Attributes:
+        source: where it is.
+        authorities: the PEM file of `caBundle`, by its key; empty if the public ones will do.
+        keys: what the Secret of `credentialsSecret` holds; None if the manifest has no such Secret.
+    """
+
+    source: HttpSource | S3Source
+    authorities: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    keys: Mapping[str, bytes] | None = field(default=None, repr=False)
+
+
+ModelFile = bytes | Path | TwoFiles | OnServer
+"""A model: its bytes from the manifest, a file of this machine, two files of it, or where to fetch it."""
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """A SecureModel and its model file, as bytes from the manifest or as a path beside it.
+    """A SecureModel and its model.
 
     `ignored` names the objects of the file that a run on one machine has no use for.
     """
 
     path: Path
     secure_model: SecureModel
-    model: bytes | Path = field(repr=False)
+    model: ModelFile = field(repr=False)
     ignored: tuple[str, ...] = ()
 
 
-def read_manifest(path: Path) -> Manifest:
-    """Read a manifest.
+def read_manifest(path: Path, instead: Path | TwoFiles | None = None) -> Manifest:
+    """Read a manifest; `instead` is a model of this machine in the place of its source, which is then not looked at.
 
     Raises:
         InvalidManifest: the file cannot be read, is no YAML, or does not describe one servable model.
@@ -70,8 +98,8 @@ def read_manifest(path: Path) -> Manifest:
         secure_model = SecureModel.read(ours[0])
     except ValidationError as error:
         raise InvalidManifest(path, problems_of(error)) from None
-    used, model = _model(path, secure_model, documents)
-    rest = (d for d in documents if d is not ours[0] and d is not used)
+    used, model = ([], instead) if instead else _model(path, secure_model, documents)
+    rest = (d for d in documents if d is not ours[0] and not any(d is one for one in used))
     return Manifest(path, secure_model, model, tuple(_title(d) for d in rest))
 
 
@@ -150,56 +178,91 @@ def _documents(path: Path, text: bytes) -> list[Document]:
 
 def _model(
     path: Path, secure_model: SecureModel, documents: Iterable[Document]
-) -> tuple[Document | None, bytes | Path]:
-    """The object that carries the model, if one does, and the model."""
+) -> tuple[Sequence[Document], ModelFile]:
+    """The objects that the model needs, and the model."""
+    namespace = secure_model.metadata.namespace
     match secure_model.spec.model.source.place:
         case FileSource(path=relative):
             file = path.parent / relative
-            if not file.is_file():
+            if not file.exists():
                 way_out = "give the path of a .keras file, relative to the manifest"
                 _fail(path, "spec.model.source.file.path", f"there is no file '{relative}'", way_out)
-            return None, file
+            return [], file
         case ConfigMapSource(name=name, key=key):
-            return _carried(path, secure_model, documents, "ConfigMap", "configMap", name, "binaryData", key)
+            found = _needed(path, documents, "configMap", "ConfigMap", namespace, name)
+            return [found], _binary(path, found, "spec.model.source.configMap", "binaryData", key)
         case SecretSource(name=name, key=key):
-            return _carried(path, secure_model, documents, "Secret", "secret", name, "data", key)
-    (kind,) = secure_model.spec.model.source.model_dump(exclude_none=True)
-    way_out = "for a run on this machine, write source.file with the path of a .keras file"
-    raise InvalidManifest(path, (Problem(f"spec.model.source.{kind}", "is read only in a cluster", way_out),))
+            found = _needed(path, documents, "secret", "Secret", namespace, name)
+            return [found], _binary(path, found, "spec.model.source.secret", "data", key)
+        case HttpSource() as http:
+            used, authorities = _authorities(path, documents, namespace, "http.caBundle", http.ca_bundle)
+            return used, OnServer(http, authorities)
+        case S3Source() as s3:
+            used, authorities = _authorities(path, documents, namespace, "s3.caBundle", s3.ca_bundle)
+            secret = _find(documents, "Secret", namespace, s3.credentials_secret.name)
+            if secret is None:
+                return used, OnServer(s3, authorities)
+            return [*used, secret], OnServer(s3, authorities, _secret(path, secret))
+    what = "a volume is mounted only in a cluster"
+    way_out = f"give the file itself: triveni run {path.name} --model FILE"
+    raise InvalidManifest(path, (Problem("spec.model.source.persistentVolumeClaim", what, way_out),))
 
 
-def _carried(
-    path: Path,
-    secure_model: SecureModel,
-    documents: Iterable[Document],
-    kind: str,
-    source: str,
-    name: str,
-    section: str,
-    key: str,
-) -> tuple[Document, bytes]:
-    at = f"spec.model.source.{source}"
-    namespace = secure_model.metadata.namespace
-    for document in documents:
-        if document.get("kind") == kind and _metadata(document) == (namespace, name):
-            break
-    else:
-        others = ", ".join(_title(d) for d in documents if d.get("kind") == kind) or f"no {kind}"
-        what = f"the file holds no {kind} '{name}' in namespace {namespace}, only {others}"
-        if others == f"no {kind}":
-            what = f"the file holds no {kind}"
-        _fail(path, f"{at}.name", what, f"put the {kind} '{name}' into the same file")
+def _find(documents: Iterable[Document], kind: str, namespace: str, name: str) -> Document | None:
+    return next((d for d in documents if d.get("kind") == kind and _metadata(d) == (namespace, name)), None)
+
+
+def _needed(path: Path, documents: Iterable[Document], source: str, kind: str, namespace: str, name: str) -> Document:
+    """An object that the file has to hold."""
+    if (found := _find(documents, kind, namespace, name)) is not None:
+        return found
+    others = ", ".join(_title(d) for d in documents if d.get("kind") == kind)
+    what = f"the file holds no {kind}"
+    if others:
+        what = f"{what} '{name}' in namespace {namespace}, only {others}"
+    way_out = f"put the {kind} '{name}' into the same file, or give the model file itself with --model FILE"
+    raise InvalidManifest(path, (Problem(f"spec.model.source.{source}.name", what, way_out),))
+
+
+def _section(document: Document, section: str) -> Mapping[Any, Any]:
     values = document.get(section)
-    values = values if isinstance(values, dict) else {}
+    return values if isinstance(values, dict) else {}
+
+
+def _value(path: Path, document: Document, at: str, section: str, key: str) -> Any:
+    values = _section(document, section)
     if key not in values:
         held = ", ".join(map(str, values)) or "nothing"
-        _fail(path, f"{at}.key", f"{kind} '{name}' holds no '{key}' in {section}, only {held}", "name a key it holds")
-    text = values[key]
+        _fail(
+            path, f"{at}.key", f"{_title(document)} holds no '{key}' in {section}, only {held}", "name a key it holds"
+        )
+    return values[key]
+
+
+def _binary(path: Path, document: Document, at: str, section: str, key: str) -> bytes:
+    text = _value(path, document, at, section, key)
     try:
-        return document, base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError, AttributeError):
+        kind, name = str(document["kind"]), _metadata(document)[1]
         way_out = f"let kubectl create {kind.lower()} {name} --from-file={key} --dry-run=client -o yaml write it"
-        _fail(path, f"{kind} '{name}' {section}.{key}", "is not base64", way_out)
+        _fail(path, f"{_title(document)} {section}.{key}", "is not base64", way_out)
+
+
+def _authorities(
+    path: Path, documents: Iterable[Document], namespace: str, source: str, bundle: CaBundle | None
+) -> tuple[list[Document], Mapping[str, bytes]]:
+    if bundle is None:
+        return [], {}
+    found = _needed(path, documents, source, "ConfigMap", namespace, bundle.name)
+    text = _value(path, found, f"spec.model.source.{source}", "data", bundle.key)
+    return [found], {bundle.key: str(text).encode()}
+
+
+def _secret(path: Path, document: Document) -> Mapping[str, bytes]:
+    """All that a Secret holds; as in a cluster, its `stringData` count more than its `data`."""
+    data = {str(key): _binary(path, document, "", "data", key) for key in _section(document, "data")}
+    return data | {str(key): str(value).encode() for key, value in _section(document, "stringData").items()}
 
 
 def _metadata(document: Document) -> tuple[str, str]:

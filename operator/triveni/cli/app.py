@@ -54,6 +54,12 @@ def run(
     port: Annotated[
         int | None, typer.Option(metavar="BASE", min=1, max=65530, help="Use the ports BASE to BASE+5.")
     ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Model file, instead of the manifest's source.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its weights, if --model is the JSON of model.to_json().")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the logs of all processes.")] = False,
 ) -> None:
     """Serve a model on this machine: three workers, until its request quota is reached.
@@ -72,7 +78,7 @@ def run(
         raise typer.BadParameter(f"takes one manifest; put --predict before images such as {more_images[0]}")
     with told():
         images = (*(predict or ()), *(more_images or ()))
-        options = Options(manifest, quota, protocol, images, keep_serving, connection, port, verbose)
+        options = Options(manifest, quota, protocol, images, keep_serving, connection, port, verbose, model, weights)
         raise typer.Exit(run_(options, Console()))
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from triveni.api.manifest import Manifest, read_manifest
-from triveni.cli.errors import CommandFailed
+from triveni.cli.errors import CommandFailed, bad_input
 from triveni.cli.exit_codes import FAILED, OK
 from triveni.cli.run import cache_directory
 from triveni.mpc.affine import Affine
@@ -63,6 +63,11 @@ def _model_file(model: Path, manifest: Manifest | None) -> Iterator[Path]:
         yield model
     elif isinstance(manifest.model, Path):
         yield manifest.model
+    elif not isinstance(manifest.model, bytes):
+        (kind,) = manifest.secure_model.spec.model.source.model_dump(exclude_none=True)
+        raise bad_input(
+            f"spec.model.source.{kind}: is not fetched by check; check the file itself: triveni check MODEL"
+        )
     else:
         with tempfile.TemporaryDirectory(prefix="triveni-check-") as folder:
             path = Path(folder) / "model.keras"

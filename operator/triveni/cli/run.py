@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from triveni import __version__
-from triveni.api.manifest import Manifest, read_manifest
+from triveni.api.manifest import Manifest, TwoFiles, read_manifest
 from triveni.api.problems import Problem, problems_of
 from triveni.cli import summary as summary_
 from triveni.cli.errors import CommandFailed, bad_input
@@ -45,6 +45,8 @@ class Options:
     connection: Path | None = None
     port: int | None = None
     verbose: bool = False
+    model: Path | None = None
+    weights: Path | None = None
 
 
 def run(options: Options, console: Console) -> int:
@@ -88,7 +90,10 @@ def cache_directory() -> Path:
 
 
 def _manifest(options: Options) -> Manifest:
-    manifest = read_manifest(options.manifest)
+    if options.weights and not options.model:
+        raise bad_input("--weights goes with --model: the JSON of model.to_json()")
+    instead = TwoFiles(options.model, options.weights) if options.model and options.weights else options.model
+    manifest = read_manifest(options.manifest, instead)
     changes: dict[str, object] = {}
     if options.quota is not None:
         changes["requestQuota"] = int(options.quota) if WHOLE.fullmatch(options.quota) else options.quota
@@ -130,7 +135,7 @@ def _companions(files: Sequence[Path], *, until_quota: bool, ends_run: bool) -> 
 
     return (
         Companion(CLIENT, client, ends_run=ends_run),
-        Companion(KERAS, keras, seconds=180.0),
+        Companion(KERAS, keras, seconds=180.0, loads_model=True),
     )
 
 

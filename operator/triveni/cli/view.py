@@ -22,6 +22,7 @@ from triveni.local.events import (
     EpochBegan,
     EpochEnded,
     Event,
+    Fetching,
     LogLine,
     Retrying,
     Said,
@@ -66,6 +67,11 @@ class RunView:
             case StepEnded(_, step, seconds):
                 self._spin(None)
                 self._print(f"  {step:<30} {seconds:5.1f} s")
+            case Fetching(_, done, total, None):
+                whole = f" of {total / 1e6:.1f}" if total else ""
+                self._spin(f"fetch the model: {done / 1e6:.1f}{whole} MB")
+            case Fetching(_, done, _, problem):
+                self._print(f"  {problem} after {done / 1e6:.1f} MB; trying again", style="dim")
             case Serving(_, connection, seconds):
                 self._print(f"Serving after {seconds:.1f} s. To ask: triveni predict --connection {connection} IMAGE")
             case Served(number):

@@ -21,8 +21,9 @@ from triveni.identity.authority import Authority
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
 from triveni.local.ending import Cause, Ended, why
-from triveni.local.events import LogLine, Served, Serving, StepBegan, StepEnded, Tell
+from triveni.local.events import Fetching, LogLine, Served, Serving, StepBegan, StepEnded, Tell
 from triveni.local.logs import follow
+from triveni.local.model_place import ModelPlace
 from triveni.local.ports import HOST, Ports
 from triveni.local.processes import Process, Processes, wait_all
 from triveni.local.reports import WorkerReport, read_report, read_sharing_failure
@@ -36,7 +37,12 @@ SHARE_SECONDS = 300
 END_SECONDS = 8.0
 """How long workers may take to end when one of them has: to notice, drain, erase and report."""
 
+FETCH_SECONDS = 600
+"""More for a model that has to be fetched."""
+
 START, COMPILE, SHARE = "start three workers", "compile and prove the program", "share the model"
+
+FETCH = "fetch the model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Setting:
 
     secure_model: SecureModel
     uid: str
-    model: Path
+    model: ModelPlace
     authority: Authority
     runner: Credentials
     ports: Ports
@@ -89,6 +95,8 @@ class Epoch:
         self._processes, self._tell, self._verbose = processes, tell, verbose
         self._served = 0
         self._shared = False
+        self._fetched = not setting.model.fetched
+        self._watch: Watch | None = None
         self._began = time.monotonic()
         self._step: tuple[str, float] | None = None  # None once they serve
 
@@ -109,6 +117,7 @@ class Epoch:
                 for process in (*workers, sharing):
                     await logs.enter_async_context(follow(process.log, self._line(process.name)))
             async with Watch(self._grant.epoch, self._setting.ports.front, self._setting.runner) as watch:
+                self._watch = watch
                 await self._serve(workers, sharing, watch, stop, served_before)
             first = [not process.running for process in workers]
             await self._end(workers, sharing, stop.is_set(), watch)
@@ -176,21 +185,31 @@ class Epoch:
         credentials = self._directory / "sharing-credentials"
         setting.authority.issue(identity).write(credentials)
         spec = setting.secure_model.spec
-        command = [*setting.commands.sharing, "--model", str(setting.model), "--protocol", spec.protocol]
+        command = [*setting.commands.sharing, *setting.model.arguments, "--protocol", spec.protocol]
         if spec.model.digest:
             command += ["--digest", spec.model.digest]
         for port in setting.ports.front:
             command += ["--worker", f"{HOST}:{port}"]
         command += ["--credentials", str(credentials), "--report", str(self._directory / "sharing.report.json")]
-        command += ["--timeout", str(SHARE_SECONDS)]
+        seconds = SHARE_SECONDS + (FETCH_SECONDS if setting.model.fetched else 0)
+        command += ["--timeout", str(seconds)]
         return await self._processes.start("sharing", command, self._directory / "sharing.log", line=self._sharing_said)
 
     def _sharing_said(self, line: str) -> None:
         """Once the workers have taken the architecture, shares are handed over; not before."""
         if self._verbose:
             self._tell(LogLine("sharing", line))
-        if json.loads(line).get("step") == "architecture":
-            self._shared = True
+        match json.loads(line):
+            case {"step": "architecture"}:
+                self._shared = True
+            case {"step": "fetched"}:
+                self._fetched = True
+                if self._watch:
+                    self._watch.news.set()
+            case {"fetching": {"bytes": done, "total": total}}:
+                self._tell(Fetching(self._grant.epoch, done, total))
+            case {"trying again": {"bytes": done, "problem": problem}}:
+                self._tell(Fetching(self._grant.epoch, done, None, problem))
 
     def _report(self, party: int) -> Path:
         return self._directory / f"worker-{party}.report.json"
@@ -204,6 +223,8 @@ class Epoch:
             return
         steps = {STEPS.get(state) for state in watch.states()}
         step = next((step for step in (START, COMPILE, SHARE) if step in steps), None)
+        if step == COMPILE and not self._fetched:
+            step = FETCH
         if step == self._step[0]:
             return
         if step:

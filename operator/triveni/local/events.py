@@ -37,6 +37,16 @@ class StepEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetching:
+    """`done` bytes of the model are here, of `total`; None if the server does not say. `problem`: why it broke."""
+
+    epoch: int
+    done: int
+    total: int | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Serving:
     """Clients can ask now, with the connection file; `seconds` since the epoch began."""
 
@@ -108,6 +118,7 @@ Event = (
     EpochBegan
     | StepBegan
     | StepEnded
+    | Fetching
     | Serving
     | Served
     | Said

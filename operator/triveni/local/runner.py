@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triveni.api.manifest import DigestMismatch, Manifest, check_digest
+from triveni.api.manifest import DigestMismatch, Manifest
 from triveni.controller.quota import Ledger
 from triveni.identity.authority import Authority
 from triveni.identity.credentials import Credentials
@@ -26,6 +26,7 @@ from triveni.local.directory import RunDirectory, private_file, run_directory
 from triveni.local.ending import Cause
 from triveni.local.epoch import Commands, Epoch, EpochEnd, Setting
 from triveni.local.events import CompanionEnded, EpochBegan, EpochEnded, Retrying, Said, Summary, Tell
+from triveni.local.model_place import ModelPlace, Unusable, place_model
 from triveni.local.ports import HOST
 from triveni.local.processes import Guard, Process, Processes
 
@@ -81,13 +82,15 @@ class Companion:
     """A process that runs beside the workers, such as a client that asks for predictions.
 
     `command` gets the paths of the connection file and of the model file. If `ends_run`, the run ends when it does.
-    After the last epoch it may go on for `seconds`.
+    After the last epoch it may go on for `seconds`. One that `loads_model` is told ended at once where plain Keras has
+    no file that it may load.
     """
 
     name: str
     command: Callable[[Path, Path], Sequence[str]]
     ends_run: bool = False
     seconds: float = 10.0
+    loads_model: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -149,7 +152,7 @@ class LocalRun:
             setting = Setting(
                 secure_model,
                 uid,
-                _model_file(plan.manifest, directory),
+                _model_place(plan.manifest, directory),
                 authority,
                 runner,
                 ports,
@@ -232,13 +235,19 @@ class _Companions:
     def __init__(self, processes: Processes, directory: RunDirectory, tell: Tell, stop: Callable[[], None]) -> None:
         self._processes, self._directory, self._tell, self._stop = processes, directory, tell, stop
         self._running: list[tuple[Companion, Process, asyncio.Task[None]]] = []
+        self._begun = 0
 
     async def start(self, companions: Sequence[Companion], setting: Setting) -> None:
         """Start those that have not been started."""
-        for companion in companions[len(self._running) :]:
+        for companion in companions[self._begun :]:
+            self._begun += 1
+            model = setting.model.plain
+            if companion.loads_model and model is None:
+                self._tell(CompanionEnded(companion.name, 1, "the model is not a .keras file on this machine"))
+                continue
             process = await self._processes.start(
                 companion.name,
-                companion.command(setting.connection.absolute(), setting.model),
+                companion.command(setting.connection.absolute(), model or Path()),
                 self._directory.log(companion.name),
                 line=self._line(companion.name),
                 environment=companion.environment,
@@ -277,17 +286,11 @@ def _connection(name: str, namespace: str, uid: str, fronts: Sequence[int], clie
     return json.dumps(document, indent=1).encode()
 
 
-def _model_file(manifest: Manifest, directory: RunDirectory) -> Path:
-    """The model file for the sharing process: the one beside the manifest, or its bytes in the run directory."""
-    if isinstance(manifest.model, Path):
-        return manifest.model.absolute()
+def _model_place(manifest: Manifest, directory: RunDirectory) -> ModelPlace:
     try:
-        check_digest(manifest.model, manifest.secure_model.spec.model.digest)
-    except DigestMismatch as error:
+        return place_model(manifest, directory, os.environ)
+    except (DigestMismatch, Unusable) as error:
         raise ModelRefused(str(error)) from None
-    with os.fdopen(os.open(directory.model, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(manifest.model)
-    return directory.model
 
 
 def _why(end: EpochEnd) -> str:

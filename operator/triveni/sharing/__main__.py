@@ -16,12 +16,12 @@ from triveni.api import termination
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity, InvalidIdentity, Role
 from triveni.identity.tls import InvalidCredentials, client_context
-from triveni.sharing.arguments import Arguments, FilePlace, S3Place, UrlPlace, parse
-from triveni.sharing.content import Content, read_file
+from triveni.sharing.arguments import Arguments, FilePlace, PairPlace, S3Place, UrlPlace, parse
+from triveni.sharing.content import read_file
 from triveni.sharing.download import Remote, download
 from triveni.sharing.failures import CredentialsUnreadable, Interrupted, SharingFailure
 from triveni.sharing.hand_over import Shared, hand_over
-from triveni.sharing.keras_file import parse_model
+from triveni.sharing.keras_file import KerasModel, parse_model, parse_pair
 from triveni.sharing.s3 import Bucket, read_keys, s3_object
 from triveni.sharing.shares import split_model
 from triveni.sharing.steps import Steps
@@ -56,10 +56,7 @@ def _share(arguments: Arguments, steps: Steps) -> Shared:
         return max(arguments.timeout - steps.seconds, 0.0)
 
     credentials, me = _credentials(arguments.credentials)
-    content = _content(arguments, left())
-    steps.done("fetched", {})
-    model = parse_model(content.checked(arguments.digest), content.words)
-    del content
+    model = _model(arguments, left(), steps)
     steps.done("read", {"layers": len(model.architecture.layers)})
     shares = split_model(model, arguments.protocol)
     del model
@@ -68,11 +65,19 @@ def _share(arguments: Arguments, steps: Steps) -> Shared:
     return asyncio.run(_stoppable(work))
 
 
-def _content(arguments: Arguments, within: float) -> Content:
-    """The model file, wherever it is."""
-    if isinstance(arguments.place, FilePlace):
-        return read_file(arguments.place.path, arguments.words)
-    return asyncio.run(_stoppable(download(_remote(arguments.place, arguments.words), within)))
+def _model(arguments: Arguments, within: float, steps: Steps) -> KerasModel:
+    """The model, wherever it is; its bytes are not kept."""
+    place = arguments.place
+    if isinstance(place, PairPlace):
+        layers, weights = read_file(place.layers), read_file(place.weights)
+        steps.done("fetched", {"bytes": layers.size + weights.size})
+        return parse_pair(layers.checked(None), weights.checked(None), layers.words, weights.words)
+    if isinstance(place, FilePlace):
+        content = read_file(place.path, arguments.words)
+    else:
+        content = asyncio.run(_stoppable(download(_remote(place, arguments.words), within, steps)))
+    steps.done("fetched", {"bytes": content.size})
+    return parse_model(content.checked(arguments.digest), content.words)
 
 
 def _remote(place: UrlPlace | S3Place, words: str | None) -> Remote:

@@ -17,6 +17,14 @@ class FilePlace:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class PairPlace:
+    """The model is two files: its layers as JSON and its weights as HDF5."""
+
+    layers: Path
+    weights: Path
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class UrlPlace:
     """The model is on a web server."""
@@ -37,11 +45,14 @@ class S3Place:
     authorities: Path | None
 
 
+Place = FilePlace | PairPlace | UrlPlace | S3Place
+
+
 @dataclass(frozen=True, slots=True)
 class Arguments:
     """All of it. `words` say in messages where the model is; None: as it is written in `place`."""
 
-    place: FilePlace | UrlPlace | S3Place
+    place: Place
     words: str | None
     digest: str | None
     protocol: str
@@ -71,12 +82,16 @@ def parse(argv: Sequence[str] | None) -> Arguments:
     )
 
 
-def _place(parser: argparse.ArgumentParser, found: argparse.Namespace) -> FilePlace | UrlPlace | S3Place:
+def _place(parser: argparse.ArgumentParser, found: argparse.Namespace) -> Place:
     store = {"bucket": found.s3_bucket, "key": found.s3_key, "credentials": found.s3_credentials}
     if found.s3_endpoint is None and any(store.values()):
         parser.error("--s3-endpoint is needed with the other --s3 options")
     if found.ca_bundle and found.model:
         parser.error("--ca-bundle is for --model-url and --s3-endpoint")
+    if found.weights and (not found.model or found.digest):
+        parser.error("--weights goes with --model, and without --digest, which is of one file")
+    if found.weights:
+        return PairPlace(found.model, found.weights)
     if found.model:
         return FilePlace(found.model)
     if found.model_url:
@@ -98,7 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         "triveni.sharing", description="Split a Keras model's weights among three workers."
     )
     place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--model", type=Path, metavar="FILE", help="a .keras file of Keras 3")
+    place.add_argument("--model", type=Path, metavar="FILE", help="a model file of Keras")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="its weights, if --model is JSON of its layers")
     place.add_argument("--model-url", metavar="URL", help="the same, fetched from a web server")
     place.add_argument("--s3-endpoint", metavar="URL", help="the same, fetched from an S3-compatible store")
     parser.add_argument("--s3-bucket", metavar="NAME", help="its bucket")

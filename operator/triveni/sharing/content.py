@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
+import os
+import stat
 from pathlib import Path
 
-from triveni.sharing.failures import DigestMismatch, SourceNotFound, SourceTooLarge
+from triveni.sharing.failures import DigestMismatch, NotAKerasFile, SourceNotFound, SourceTooLarge
 
 MAX_BYTES = 2**30
 """Largest model file that is read; the weights of the largest model that is served are a quarter of it."""
@@ -19,8 +22,13 @@ class Content:
 
     def __init__(self, words: str) -> None:
         self.words = words
-        self._data = bytearray()
+        self._data = io.BytesIO()  # it hands out what it holds without a copy, which a bytearray does not
         self._hash = hashlib.sha256()
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._data.tell()
 
     def announce(self, size: int) -> None:
         """It is said to become this large.
@@ -33,8 +41,8 @@ class Content:
 
     def add(self, chunk: bytes) -> None:
         """The next bytes; SourceTooLarge if they are too many."""
-        self.announce(len(self._data) + len(chunk))
-        self._data += chunk
+        self.announce(self.size + len(chunk))
+        self._data.write(chunk)
         self._hash.update(chunk)
 
     def checked(self, digest: str | None) -> bytes:
@@ -46,7 +54,7 @@ class Content:
         got = f"sha256:{self._hash.hexdigest()}"
         if digest is not None and got != digest.lower():
             raise DigestMismatch(self.words, got, digest)
-        return bytes(self._data)
+        return self._data.getvalue()
 
 
 def read_file(path: Path, words: str | None = None) -> Content:
@@ -55,10 +63,16 @@ def read_file(path: Path, words: str | None = None) -> Content:
     Raises:
         SourceNotFound: there is none, or it cannot be read.
         SourceTooLarge: no model file is that large.
+        NotAKerasFile: it is a SavedModel, which is a directory.
     """
     content = Content(words or str(path))
+    if (path / "saved_model.pb").is_file():
+        raise NotAKerasFile(content.words, "it is a SavedModel directory")
     try:
-        with path.open("rb") as file:
+        # Without waiting: somebody may have put a pipe there that nobody writes into.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SourceNotFound(content.words, "is no regular file")
             while chunk := file.read(CHUNK_BYTES):
                 content.add(chunk)
     except OSError as error:

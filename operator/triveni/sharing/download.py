@@ -1,8 +1,9 @@
 """A model file fetched by HTTP or HTTPS into memory.
 
 A GET may be repeated, so whatever may pass is tried again a few times: nobody there yet, a busy server, a broken
-connection. What a server says of the file itself (not here, not for you) is final. Neither the query of an address nor
-a header is ever told, since both may hold what gives access.
+connection. It goes on where it broke if the server lets it (see `part`). What a server says of the file itself (not
+here, not for you) is final. Neither the query of an address nor a header is ever told, since both may hold what gives
+access.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 from yarl import URL
 
 from triveni.sharing.content import Content
 from triveni.sharing.failures import SharingFailure, SourceNotFound, SourceRefused, SourceUnreachable
+from triveni.sharing.part import OtherFile, Part
 
 DELAYS_S = (0.5, 1.0, 2.0, 4.0)
 """Between one try and the next; there is one try more."""
+
+PROGRESS_BYTES = 2**20
+"""Tries are counted anew after one that came this much further than any before it: a large file over a connection that
+breaks now and then arrives, and a server that breaks every answer off is given up all the same."""
 
 CONNECT_TIMEOUT_S = 10.0
 SILENCE_TIMEOUT_S = 30.0
@@ -65,11 +72,22 @@ class Remote:
     way_out: str = "let the sharing job read it without logging in, or use another source"
 
 
-async def download(remote: Remote, within: float, delays: Sequence[float] = DELAYS_S) -> Content:
+class Progress(Protocol):
+    """Is told how a download goes on."""
+
+    def fetching(self, done: int, total: int | None) -> None:
+        """`done` bytes are here, of `total`; None if the server does not say."""
+
+    def trying_again(self, problem: str, done: int, seconds: float) -> None:
+        """The next try follows in `seconds`; `done` bytes are kept if the server lets us go on from there."""
+
+
+async def download(remote: Remote, within: float, progress: Progress, delays: Sequence[float] = DELAYS_S) -> Content:
     """Fetch a file.
 
     Args:
         within: seconds for all tries together.
+        progress: is told of every piece, and of every try after the first.
         delays: in seconds, from each try to the next.
 
     Raises:
@@ -79,6 +97,7 @@ async def download(remote: Remote, within: float, delays: Sequence[float] = DELA
         SourceTooLarge: no model file is that large.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S)
+    part = Part(remote.words)
     problem = "was not asked"
     try:
         async with (
@@ -90,12 +109,20 @@ async def download(remote: Remote, within: float, delays: Sequence[float] = DELA
                 auto_decompress=False,
             ) as session,
         ):
-            for delay in (0.0, *delays):
-                await asyncio.sleep(delay)
+            left, furthest = iter(delays), 0
+            while True:
                 try:
-                    return await _once(session, remote)
+                    await _once(session, remote, part, progress)
+                    return part.content
                 except SourceUnreachable as error:
                     problem = error.problem
+                if part.content.size >= furthest + PROGRESS_BYTES:
+                    left, furthest = iter(delays), part.content.size
+                delay = next(left, None)
+                if delay is None:
+                    break
+                progress.trying_again(problem, part.content.size, delay)
+                await asyncio.sleep(delay)
     except TimeoutError:
         problem = f"is not here within {within:g} s ({problem})"
     raise SourceUnreachable(remote.words, problem)
@@ -109,31 +136,30 @@ def _context(remote: Remote) -> ssl.SSLContext:
         raise SourceRefused(remote.words, problem, "let caBundle name a PEM file") from error
 
 
-async def _once(session: aiohttp.ClientSession, remote: Remote) -> Content:
+async def _once(session: aiohttp.ClientSession, remote: Remote, part: Part, progress: Progress) -> None:
+    """One try: fetch what is missing of `part`."""
     url = URL(remote.url, encoded=True)
     try:
         for _ in range(remote.redirects + 1):
-            headers = {"Accept-Encoding": "identity", **remote.headers()}
+            headers = {"Accept-Encoding": "identity", **remote.headers(), **part.request()}
             async with session.get(url, headers=headers, allow_redirects=False) as response:
                 if remote.redirects and response.status in ELSEWHERE:
                     url = _elsewhere(remote, url, response.headers.get("Location", ""))
                     continue
-                return await _content(remote, response)
+                if not part.begin(response.status, response.headers):
+                    raise await _no(remote, response)
+                async for chunk in response.content.iter_any():
+                    part.content.add(chunk)
+                    progress.fetching(part.content.size, part.total)
+                part.end()
+                return
     except TimeoutError as error:
         raise SourceUnreachable(remote.words, "the server does not answer") from error
+    except OtherFile as error:
+        raise SourceUnreachable(remote.words, str(error)) from error
     except aiohttp.ClientError as error:
         raise _failure(remote, error) from error
     raise SourceRefused(remote.words, f"the server redirects more than {remote.redirects} times", remote.way_out)
-
-
-async def _content(remote: Remote, response: aiohttp.ClientResponse) -> Content:
-    if response.status != HTTPStatus.OK:
-        raise await _no(remote, response)
-    content = Content(remote.words)
-    content.announce(response.content_length or 0)
-    async for chunk in response.content.iter_any():
-        content.add(chunk)
-    return content
 
 
 async def _no(remote: Remote, response: aiohttp.ClientResponse) -> SharingFailure:

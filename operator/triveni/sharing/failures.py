@@ -89,14 +89,15 @@ class SourceTooLarge(SharingFailure):
 
 @dataclass(eq=False)
 class NotAKerasFile(SharingFailure):
-    """The file is something else than what ``model.save('model.keras')`` of Keras 3 writes."""
+    """The file is something else than what Keras writes for a whole model, or more than is read of one."""
 
     reason: ClassVar[str] = "NotAKerasFile"
     source: str
     problem: str
+    way_out: str = "Write one with model.save('model.keras')"
 
     def __str__(self) -> str:
-        return f"{self.source} is not a Keras 3 model file: {self.problem}. Write one with model.save('model.keras')"
+        return f"{self.source} is not a Keras model file: {self.problem}. {self.way_out}"
 
 
 @dataclass(eq=False)

@@ -111,6 +111,7 @@ HELM = Recipe(
     ("helm.sh/helm/v3/cmd/helm",),
     flags=(f"-X helm.sh/helm/v3/internal/version.version={pinned('helm', 'helm.sh/helm/v3')}",),
 )
+VERSITYGW = Recipe("versitygw", "versitygw", ("github.com/versity/versitygw/cmd/versitygw",), minutes=3)
 KIND = Recipe("kind", "kind", ("sigs.k8s.io/kind",))
 
 
@@ -122,6 +123,11 @@ def kubectl() -> Path:
 def helm() -> Path:
     """helm 3."""
     return HELM.build() / "helm"
+
+
+def versitygw() -> Path:
+    """A store that speaks the protocol of Amazon S3, over a directory."""
+    return VERSITYGW.build() / "versitygw"
 
 
 def kind() -> Path:

@@ -44,7 +44,7 @@ WRONG: Mapping[str, tuple[str, tuple[str, ...], str, str]] = {
         (),
         "NotAKerasFile",
         (
-            r".*text\.keras is not a Keras 3 model file: it is no zip archive\. "
+            r".*text\.keras is not a Keras model file: it is no zip archive and no HDF5 file\. "
             r"Write one with model\.save\('model\.keras'\)"
         ),
     ),

@@ -138,14 +138,15 @@ def test_an_unknown_field(path: Path) -> None:
 def test_no_config_map_of_that_name(path: Path) -> None:
     assert told(path, SECURE_MODEL, CONFIG_MAP.replace("name: mnist-model", "name: other")) == (
         "spec.model.source.configMap.name: the file holds no ConfigMap 'mnist-model' in namespace default, "
-        "only ConfigMap 'other'; put the ConfigMap 'mnist-model' into the same file"
+        "only ConfigMap 'other'; put the ConfigMap 'mnist-model' into the same file, "
+        "or give the model file itself with --model FILE"
     )
 
 
 def test_no_config_map_at_all(path: Path) -> None:
     assert told(path, SECURE_MODEL) == (
         "spec.model.source.configMap.name: the file holds no ConfigMap; "
-        "put the ConfigMap 'mnist-model' into the same file"
+        "put the ConfigMap 'mnist-model' into the same file, or give the model file itself with --model FILE"
     )
 
 

@@ -20,6 +20,7 @@ from triveni.local.events import (
     EpochBegan,
     EpochEnded,
     Event,
+    Fetching,
     LogLine,
     Retrying,
     Said,
@@ -43,6 +44,17 @@ def shown(*events: Event, images: list[Image] | None = None, compare: bool = Tru
     view.finish()
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def test_a_download_that_breaks_is_shown() -> None:
+    assert shown(
+        Fetching(1, 1_500_000, 3_000_000),
+        Fetching(1, 1_500_000, None, "the connection broke"),
+        StepEnded(1, "fetch the model", 2.5),
+    ).splitlines() == [
+        "  the connection broke after 1.5 MB; trying again",
+        "  fetch the model                  2.5 s",
+    ]
 
 
 def secret(index: int, answer: list[float], seconds: float = 0.0123) -> Said:

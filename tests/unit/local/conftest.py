@@ -63,7 +63,7 @@ def make_plan(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) 
                 "spec": {"model": {"source": source}, "requestQuota": quota, "recovery": recovery},
             }
         )
-        plan = Plan(Manifest(tmp_path / "mnist.yaml", model, b"PK model"), commands=FAKES)
+        plan = Plan(Manifest(tmp_path / "mnist.yaml", model, b"PK\x03\x04 model"), commands=FAKES)
         return replace(plan, **options)
 
     return make

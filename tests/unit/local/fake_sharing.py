@@ -12,7 +12,16 @@ from pathlib import Path
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for option in ("--model", "--protocol", "--digest", "--credentials", "--report", "--timeout"):
+    for option in (
+        "--model",
+        "--model-url",
+        "--model-source",
+        "--protocol",
+        "--digest",
+        "--credentials",
+        "--report",
+        "--timeout",
+    ):
         parser.add_argument(option)
     parser.add_argument("--worker", action="append")
     arguments = parser.parse_args()
@@ -26,8 +35,16 @@ def main() -> None:
             json.dumps(dict(zip(("reason", "message", "permanent"), failure, strict=True)))
         )
         sys.exit(1)
+    if arguments.model_url:
+        for line in (
+            {"fetching": {"bytes": 1000, "total": 2000}},
+            {"trying again": {"problem": "the connection broke", "bytes": 1500, "seconds": 0.5}},
+            {"fetching": {"bytes": 2000, "total": 2000}},
+            {"step": "fetched", "seconds": 0.1},
+        ):
+            print(json.dumps(line), flush=True)  # noqa: T201
     print(json.dumps({"step": "architecture", "seconds": 0.1}), flush=True)  # noqa: T201
-    assert Path(arguments.model).read_bytes().startswith(b"PK")
+    assert arguments.model_url or Path(arguments.model).read_bytes().startswith(b"PK")
     (folder / "shared").touch()
 
 

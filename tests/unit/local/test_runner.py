@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from tests.unit.local.conftest import MakePlan, processes_naming, served
+from triveni.api.manifest import OnServer
+from triveni.api.model_source import HttpSource
 from triveni.controller.quota import Ledger, Report
 from triveni.local.directory import FileExists
 from triveni.local.ending import Cause
 from triveni.local.epoch import EpochEnd
-from triveni.local.events import CompanionEnded, EpochBegan, EpochEnded, Event, Said, Served, Serving
+from triveni.local.events import CompanionEnded, EpochBegan, EpochEnded, Event, Fetching, Said, Served, Serving
 from triveni.local.ports import PortInUse
 from triveni.local.runner import Companion, LocalRun, ModelRefused, NoProgress, NotRecovered, Plan, next_epoch
 
@@ -230,6 +232,40 @@ def test_nothing_follows_when_the_run_was_stopped(cause: Cause) -> None:
 @pytest.mark.parametrize("cause", [Cause.QUOTA, Cause.WORKER_LOST, Cause.SHARING_FAILED])
 def test_nothing_follows_when_the_quota_is_reached(cause: Cause) -> None:
     assert next_epoch(ledger(3, 3), end(cause), 10, 10, "Never", stopped=False) is None
+
+
+def test_a_download_of_the_model_is_told_as_it_goes_on(make_plan: MakePlan) -> None:
+    source = {"http": {"url": "https://models.example/m.keras"}}
+    plan = make_plan(1, served([1] * 3, QUOTA))
+    manifest = replace(
+        plan.manifest,
+        secure_model=plan.manifest.secure_model.with_spec(model={"source": source}),
+        model=OnServer(HttpSource.model_validate(source["http"])),
+    )
+    _, events = run(replace(plan, manifest=manifest))
+    assert [event for event in events if isinstance(event, Fetching)] == [
+        Fetching(1, 1000, 2000),
+        Fetching(1, 1500, None, "the connection broke"),
+        Fetching(1, 2000, 2000),
+    ]
+
+
+def test_a_companion_that_loads_the_model_is_not_started_where_it_has_no_file(make_plan: MakePlan) -> None:
+    """The model of the plan is bytes that begin as a .keras file does; then they are another's."""
+    plan = make_plan(1, served([1] * 3, QUOTA), served([1] * 3, QUOTA))
+    said = Companion("keras", lambda connection, model: [sys.executable, "-c", "print(1)"], loads_model=True)
+    _, events = run(replace(plan, companions=[said]))
+    assert [event.line for event in events if isinstance(event, Said)] == ["1"]
+    source = {"http": {"url": "https://models.example/m.keras"}}
+    manifest = replace(
+        plan.manifest,
+        secure_model=plan.manifest.secure_model.with_spec(model={"source": source}),
+        model=OnServer(HttpSource.model_validate(source["http"])),
+    )
+    _, events = run(replace(plan, manifest=manifest, companions=[said]))
+    assert [event for event in events if isinstance(event, CompanionEnded)] == [
+        CompanionEnded("keras", 1, "the model is not a .keras file on this machine")
+    ]
 
 
 def test_the_digest_of_a_model_in_the_manifest_is_checked(make_plan: MakePlan) -> None:

@@ -12,7 +12,9 @@ from aiohttp import web
 
 from tests.unit.sharing.web_server import self_signed, serving
 from triveni.sharing import content
-from triveni.sharing.download import Remote, download
+from triveni.sharing.content import Content
+from triveni.sharing.download import Remote
+from triveni.sharing.download import download as download_
 from triveni.sharing.failures import (
     DigestMismatch,
     SourceNotFound,
@@ -27,6 +29,20 @@ WORDS = "spec.model.source.http"
 
 NOW = (0.0, 0.0)
 """Two more tries, without waiting."""
+
+
+class Silent:
+    """Nobody who wants to know how it goes on."""
+
+    def fetching(self, done: int, total: int | None) -> None:
+        pass
+
+    def trying_again(self, problem: str, done: int, seconds: float) -> None:
+        pass
+
+
+async def download(remote: Remote, within: float, *delays: tuple[float, ...]) -> Content:
+    return await download_(remote, within, Silent(), *delays)
 
 
 def remote(url: str, authorities: Path | None = None) -> Remote:

@@ -91,7 +91,7 @@ async def test_a_model_is_shared(job: Job) -> None:
         ("model.keras", b"hello", "NotAKerasFile"),
         ("model.keras", small_file()[:2000], "TruncatedFile"),
         ("model.keras", keras_file({"class_name": "Mine"}, b""), "UnsupportedLayer"),
-        ("model.keras", keras_file(sequential(*small_layers()), hdf5({})), "ShapeMismatch"),
+        ("model.keras", keras_file(sequential(*small_layers()), hdf5({"dense": ("x", [])})), "ShapeMismatch"),
         ("credentials/tls.key", None, "CredentialsUnreadable"),
         ("credentials/tls.crt", b"hello", "CredentialsUnreadable"),
     ],
@@ -126,6 +126,17 @@ async def test_a_model_is_fetched_from_a_web_server(job: Job) -> None:
     assert "hush" not in out + err + json.dumps(job.report())
 
 
+async def test_a_model_in_two_files_is_shared(job: Job) -> None:
+    (job.directory / "model.keras").write_text(json.dumps(sequential(*small_layers())))
+    (job.directory / "model.weights.h5").write_bytes(hdf5(small_groups()))
+    weights = f"--weights={job.directory / 'model.weights.h5'}"
+    code, _, err = await job.run(weights)
+    assert (code, err, job.report()["reason"]) == (0, "", "Shared")
+    code, _, err = await job.run(weights, f"--digest=sha256:{'0' * 64}")
+    assert code == 2
+    assert "--weights goes with --model, and without --digest" in err
+
+
 async def test_a_model_is_fetched_from_a_store(job: Job) -> None:
     (job.directory / "keys").mkdir()
     (job.directory / "keys" / "accessKeyId").write_text("AKIAEXAMPLE")
@@ -148,7 +159,7 @@ async def test_a_failure_names_the_model_in_the_words_that_it_is_given(job: Job)
     assert job.report()["message"] == "key 'model.keras' of ConfigMap 'mnist': does not exist"
     (job.directory / "model.keras").write_bytes(b"hello")
     await job.run("--model-source=key 'model.keras' of ConfigMap 'mnist'")
-    assert job.report()["message"].startswith("key 'model.keras' of ConfigMap 'mnist' is not a Keras 3 model file")
+    assert job.report()["message"].startswith("key 'model.keras' of ConfigMap 'mnist' is not a Keras model file")
 
 
 async def test_a_signal_ends_a_download_with_a_report(job: Job) -> None:

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
+from tests.unit.sharing.test_download import download
 from tests.unit.sharing.web_server import serving, store
-from triveni.sharing.download import download
 from triveni.sharing.failures import SourceNotFound, SourceRefused
 from triveni.sharing.s3 import Bucket, Keys, read_keys, s3_object, signed
 
