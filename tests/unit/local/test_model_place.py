@@ -165,6 +165,12 @@ def test_a_volume_is_refused_and_a_file_in_its_place_is_not(folder: RunDirectory
     assert parsed(place).place == FilePlace(Path("m.keras").absolute())
 
 
+def test_a_model_that_its_owner_shares_is_refused(folder: RunDirectory) -> None:
+    told = r"source\.owner: nobody shares a model with a run on this machine; give the file itself"
+    with pytest.raises(InvalidManifest, match=told):
+        read_manifest(write(folder, {"owner": {}}))
+
+
 def test_a_model_may_be_two_files_unless_it_has_a_digest(folder: RunDirectory) -> None:
     pair = TwoFiles(Path("m.json"), Path("w.h5"))
     place = place_model(read_manifest(write(folder, {"s3": STORE}), pair), folder, {})
