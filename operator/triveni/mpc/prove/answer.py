@@ -4,7 +4,7 @@ So who reveals them learns the answer, and nothing about how it came about. The 
 before it is masked, and draws m and n that occur in no y_c and hence nowhere else (lemma 5 in docs/prover.md):
 
     ABY3:      component 0 = add(y_0, m)    component 1 = sub(sub(y_1, m), n)    component 2 = add(y_2, n)
-    SecureNN:  component 0 = add(y_0, m)    component 1 = sub(y_1, m)
+    SecureNN:  component 0 = add(y_0, m)    component 1 = sub(y_1, m), with m of the key of parties 0 and 1
 
 In ABY3 both parties that hold a component must answer with one value (`values`), so that the copies tell nothing more.
 """
@@ -32,6 +32,8 @@ def _additive(program: Program, found: Occurrences) -> Iterator[Violation]:
     if inner is None:
         yield _violation("the two components are not a value plus a draw of its own, and a value minus the same draw")
         return
+    if m is not None and m.holders != (0, 1):
+        yield _violation(f"party 2, which may be a client as well, knows the mask {m}")
     yield from _used_again([zero.inputs[0], inner], found.bit(zero.inputs[1]), found)
 
 

@@ -146,9 +146,10 @@ class _Elimination:
         return tuple(Uniform(n, self.found.lowest(p), Rule.OBLIVIOUS_TRANSFER) for n, p in pads.items())
 
     def _remove_comparison(self) -> bool:
-        """Rule 3: remove the two messages of one comparison."""
-        for first in self.remaining:
-            for second in self.remaining:
+        """Rule 3: remove the two messages of one comparison, of the last that there is if it can be."""
+        sent = [node for node in reversed(self.remaining) if node.op == "rotate"]
+        for first in sent:
+            for second in sent:
                 if masks := self._comparison(first, second):
                     pad = self.found.lowest(masks)
                     self.uniform += (Uniform(node, pad, Rule.COMPARISON) for node in (first, second))

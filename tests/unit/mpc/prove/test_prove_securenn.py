@@ -180,6 +180,14 @@ def test_an_epochs_draw_hides_no_request() -> None:
     assert structures == {Structure.DRAW}
 
 
+def test_an_answer_under_a_mask_that_party_2_knows_is_a_violation() -> None:
+    """Its operator may be a client: it would see the shares as they are."""
+    program = securenn_program()
+    mask = program.outputs[0][0].inputs[1].draw
+    known = rewrite(program, lambda node: redrawn(node, Draw((0, 1, 2), 0)) if node.draw == mask else None)
+    assert {violation.structure for violation in prove(known).violations} == {Structure.ANSWER}
+
+
 def test_a_shift_of_another_kind_is_a_violation() -> None:
     program = _with("sar", lambda node: Node("shr", node.inputs, {}, node.shape, "i8", node.party))
     assert {violation.structure for violation in prove(program).violations} == {Structure.TRUNCATION}
