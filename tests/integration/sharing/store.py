@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from tests.e2e.cluster import binaries
+from tests.unit.sharing.raw_server import connections
 
 REGION = "eu-central-1"
 KEY_ID, SECRET = "AKIASTORE", "s3cr3t/of+the=store"
@@ -131,19 +132,17 @@ async def breaking(store: Store, after: list[int]) -> AsyncIterator[str]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         left = after.pop(0) if after else 2**40
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            there, back = await asyncio.open_connection(parts.hostname, parts.port)
-            try:
-                back.write(await reader.readuntil(b"\r\n\r\n"))
-                while left and (piece := await there.read(min(left, 2**16))):
-                    left -= len(piece)
-                    writer.write(piece)
-                    await writer.drain()
-            finally:
-                back.close()
-        writer.close()
+        there, back = await asyncio.open_connection(parts.hostname, parts.port)
+        try:
+            back.write(await reader.readuntil(b"\r\n\r\n"))
+            while left and (piece := await there.read(min(left, 2**16))):
+                left -= len(piece)
+                writer.write(piece)
+                await writer.drain()
+        finally:
+            back.close()
+            with contextlib.suppress(ConnectionError):
+                await back.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        host, port = server.sockets[0].getsockname()
-        yield f"http://{host}:{port}"
+    async with connections(serve) as endpoint:
+        yield endpoint
