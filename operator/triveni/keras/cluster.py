@@ -31,9 +31,7 @@ from triveni.sharing.keras_file import KerasModel
 NAMESPACE = "notebook"
 
 START_S = 600.0
-"""How long somebody may take to run the commands."""
-
-AUTO_START_S = 60.0
+"""How long somebody may take to run the commands; a worker that is started here and ends is noticed at once."""
 
 LOOK_S = 0.2
 
@@ -107,7 +105,7 @@ class TFECluster:
         Again is harmless. Ctrl-C gives up waiting, and leaves nothing behind.
 
         Args:
-            timeout: seconds to wait for workers that somebody else starts.
+            timeout: seconds to wait for all three.
 
         Raises:
             InvalidHost: a worker cannot be where it is said to be.
@@ -135,7 +133,7 @@ class TFECluster:
                     started[party] = await processes.start(f"worker {party}", command, log)
                 else:
                     say(instructions(party, addresses.front[party], bundle))
-            await all_answer(authority, addresses, started, AUTO_START_S if len(started) == 3 else within, say)
+            await all_answer(authority, addresses, started, within, say)
             watcher, client = (_client(authority, name) for name in ("notebook", "client"))
             path = self._connection = self._connection or directory / "connection.json"
             document = places.connection_document(NAMESPACE, authority.uid, addresses, client)
