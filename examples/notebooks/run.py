@@ -10,7 +10,6 @@ from itertools import groupby
 from pathlib import Path
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
@@ -21,8 +20,9 @@ SECONDS = 1800  # for a cell: on a busy machine TensorFlow alone takes minutes t
 async def execute(path: Path) -> nbformat.NotebookNode:
     """Run a notebook from its first cell to its last, beside the other ones; raises if a cell does."""
     notebook = nbformat.read(path, as_version=4)
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")
-    client = NotebookClient(notebook, km=kernel, timeout=SECONDS, resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
     await client.async_execute()
     return notebook
 

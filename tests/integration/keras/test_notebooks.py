@@ -53,7 +53,7 @@ def test_the_tutorial_trains_serves_and_asks(places: Path, programs: Path) -> No
         texts(folder / "notebooks" / f"{name}.ipynb") for name in ("13a-train", "13b-serve", "13c-ask")
     )
     (accuracy,) = re.findall(r"Test accuracy: ([\d.]+)%", "".join(train))
-    assert float(accuracy) > 90
+    assert float(accuracy) > 88
     first, second = (served(text) for text in serve if "Served" in text)
     assert first == [1, 2, 3]
     assert second == list(range(1, 21))
