@@ -90,7 +90,7 @@ class Epoch:
     async def _share(self, credentials: Credentials, me: Identity) -> failures.SharingFailure | None:
         """Split the weights anew and hand them over; None if the workers have them."""
         try:
-            shares = await asyncio.to_thread(split_model, self._model)
+            shares = await asyncio.to_thread(split_model, self._model, self._protocol)
             fronts = self._setting.addresses.front
             await hand_over(shares, self._protocol, fronts, credentials, me, SHARE_SECONDS, self._step_done)
         except failures.SharingFailure as error:

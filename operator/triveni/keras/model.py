@@ -10,16 +10,19 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
-from triveni.api.securemodel import PROTOCOLS_BUILT
+from triveni.api.securemodel import Protocol
 from triveni.keras.cluster import AnyCluster
 from triveni.keras.errors import NoSuchProtocol, NotBuilt, NotShared
 from triveni.sharing.keras_file import KerasModel, parse_model
 from triveni.sharing.shares import split_model
 
-DEFAULT_PROTOCOL = "ABY3"
+DEFAULT_PROTOCOL: Protocol = "SecureNN"
+"""The tutorial's."""
+
+PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 
 MEMORY = Path("/dev/shm")  # noqa: S108 (a private directory is made in it)
 
@@ -44,7 +47,7 @@ def share(self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL) -> N
 
     Args:
         cluster: a `TFECluster`.
-        protocol: how the workers compute on shares, 'ABY3' or 'SecureNN'.
+        protocol: how the workers compute on shares, 'SecureNN' or 'ABY3'.
 
     Raises:
         NotStarted, Occupied: the cluster does not run, or serves at this moment.
@@ -52,11 +55,11 @@ def share(self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL) -> N
         NotBuilt: the model has no weights yet.
         triveni.sharing.failures.SharingFailure: the model cannot be served.
     """
-    if protocol not in PROTOCOLS_BUILT:
-        raise NoSuchProtocol(protocol, tuple(sorted(PROTOCOLS_BUILT)))
+    if protocol not in PROTOCOLS:
+        raise NoSuchProtocol(protocol, PROTOCOLS)
     cluster.require_free(f"share model '{self.name}'")
     model = read_live(self)
-    split_model(model)
+    split_model(model, protocol)
     _SHARED[self] = Shared(cluster, model, protocol)
 
 

@@ -27,6 +27,9 @@ from triveni.keras.background import call
 from triveni.keras.link import version_of
 from triveni.sharing.worker_link import Address
 
+TOLERANCE = 0.02
+"""Of a logit: SecureNN, the notebook's default, carries 16 bits after the point."""
+
 Capture = pytest.CaptureFixture[str]
 Digits = NDArray[np.float32]
 
@@ -71,7 +74,7 @@ def test_a_model_is_served_to_its_limit_and_again_and_nothing_is_left(
     assert cluster.connection.stat().st_mode & 0o777 == 0o600
     model.share(cluster)
     model.serve(num_requests=3)
-    np.testing.assert_allclose(first.ended(), keras_logits[:3], atol=1e-3)
+    np.testing.assert_allclose(first.ended(), keras_logits[:3], atol=TOLERANCE)
     assert capsys.readouterr().out.splitlines() == [
         "Three workers hold their shares of the model; 3 requests are answered.",
         *(f"Served encrypted prediction {number} to client." for number in (1, 2, 3)),
@@ -79,7 +82,7 @@ def test_a_model_is_served_to_its_limit_and_again_and_nothing_is_left(
     ]
     second = Asking(hosts, digits[3:5])
     model.serve(num_requests=2)
-    np.testing.assert_allclose(second.ended(), keras_logits[3:5], atol=1e-3)
+    np.testing.assert_allclose(second.ended(), keras_logits[3:5], atol=TOLERANCE)
     assert "Served encrypted prediction 2 to client." in capsys.readouterr().out
     assert not workers(places)
     model.shutdown_workers()
@@ -120,7 +123,7 @@ def test_workers_that_somebody_else_starts_are_told_of_and_waited_for(
         model.share(cluster)
         asking = Asking(hosts, digits[:2])
         model.serve(num_requests=2)
-        np.testing.assert_allclose(asking.ended(), keras_logits[:2], atol=1e-3)
+        np.testing.assert_allclose(asking.ended(), keras_logits[:2], atol=TOLERANCE)
         model.stop()
         cluster.stop()
         assert len(re.findall(r"^Please end the worker on host localhost:\d+", capsys.readouterr().out, re.M)) == 3
@@ -154,7 +157,7 @@ def test_a_worker_that_is_lost_costs_an_epoch_and_the_rest_is_served(
     os.kill(workers(places)[1], signal.SIGKILL)
     rest = Asking(hosts, digits[2:6]).ended()
     serving.join(WAIT_S)
-    np.testing.assert_allclose(np.concatenate([first, rest]), keras_logits[:6], atol=1e-3)
+    np.testing.assert_allclose(np.concatenate([first, rest]), keras_logits[:6], atol=TOLERANCE)
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("Served")] == [
         f"Served encrypted prediction {number} to client." for number in range(1, 7)
@@ -199,11 +202,11 @@ def test_a_client_asks_many_at_once_and_is_told_of_wrong_shapes(
     client.connect_to_model((None, 28, 28, 1), (None, 10), cluster, WAIT_S)
     futures = [client.query_model_async(digits[row : row + 1]) for row in range(8)]
     joined = [client.query_model_join() for _ in futures]
-    np.testing.assert_allclose(np.concatenate(joined), keras_logits[:8], atol=1e-3)
+    np.testing.assert_allclose(np.concatenate(joined), keras_logits[:8], atol=TOLERANCE)
     assert all(future.result() is answer for future, answer in zip(futures, joined, strict=True))
     with pytest.raises(WrongShape, match="data is"):
         client.query_model(digits[0])
-    np.testing.assert_allclose(client.query_model(digits[8:12]), keras_logits[8:12], atol=1e-3)
+    np.testing.assert_allclose(client.query_model(digits[8:12]), keras_logits[8:12], atol=TOLERANCE)
     client.close()
     serving.join(WAIT_S)
 

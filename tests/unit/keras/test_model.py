@@ -83,12 +83,14 @@ def test_share_serve_and_stop_tell_the_cluster(keras: Any) -> None:
     model, cluster = hooked(keras), Cluster()
     model.share(cluster)
     model.serve(num_requests=3)
+    model.share(cluster, protocol="ABY3")
     model.serve()
     model.shutdown_workers()
     architecture = read_model(FILE).architecture
     assert cluster.told == [
         "share model 'mnist'",
-        (architecture, "ABY3", 3),
+        (architecture, "SecureNN", 3),
+        "share model 'mnist'",
         (architecture, "ABY3", None),
         "stop serving",
         "stop",
