@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -64,3 +66,28 @@ def follow(
 def call(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` on the loop; what it returns or raises."""
     return asyncio.run_coroutine_threadsafe(work, loop()).result()
+
+
+@contextmanager
+def hold(manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """An asynchronous context, entered and left on the loop by one task, around a block of this thread."""
+    entered: Future[T] = Future()
+    leave = asyncio.Event()
+
+    async def live() -> None:
+        try:
+            async with manager as value:
+                entered.set_result(value)
+                await leave.wait()
+        except BaseException as error:
+            if entered.done():
+                raise
+            entered.set_exception(error)
+
+    living = asyncio.run_coroutine_threadsafe(live(), loop())
+    value = entered.result()
+    try:
+        yield value
+    finally:
+        loop().call_soon_threadsafe(leave.set)
+        living.result()

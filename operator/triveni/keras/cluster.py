@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from triveni.client import Connection
 from triveni.identity.authority import Authority
@@ -27,6 +27,9 @@ from triveni.keras.turn import Turn
 from triveni.keras.worker import TFEWorker
 from triveni.local.processes import Guard, Process, Processes
 from triveni.sharing.keras_file import KerasModel
+
+if TYPE_CHECKING:
+    from triveni.keras.kubernetes import KubernetesCluster
 
 NAMESPACE = "notebook"
 
@@ -93,6 +96,28 @@ class TFECluster:
         self._connection = Path(connection) if connection else places.default_path([w.host for w in workers])
         self._running: _Running | None = None
         self._serving = Turn()
+
+    @classmethod
+    def kubernetes(
+        cls,
+        namespace: str,
+        name: str,
+        *,
+        context: str | None = None,
+        kubeconfig: Path | str | None = None,
+    ) -> KubernetesCluster:
+        """Three workers on Kubernetes, where the operator runs: a SecureModel whose shares this notebook hands over.
+
+        The plain model never enters the cluster.
+
+        Args:
+            namespace, name: of the SecureModel that `serve` applies.
+            context, kubeconfig: as kubectl has them, instead of the current ones.
+        """
+        from triveni.client.cluster import Target
+        from triveni.keras.kubernetes import KubernetesCluster
+
+        return KubernetesCluster(Target(name, namespace, context, Path(kubeconfig) if kubeconfig else None))
 
     @property
     def connection(self) -> Path | None:
