@@ -16,7 +16,7 @@ LOCKS := bootstrap client worker operator dev
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 .PHONY: help setup run test e2e coverage lint format cluster-up cluster-load cluster-down cluster-status images bench \
-	bench-protocols bench-peers generate lock example clean
+	bench-protocols bench-peers generate lock example notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -163,6 +163,9 @@ lock: .venv/.bootstrap ## make requirements/*.lock again; keeps versions that st
 example: setup ## train the MNIST example again and write its files
 	@$(BIN)/python examples/mnist/train.py
 	@$(BIN)/python examples/mnist/manifest.py
+
+notebooks: setup ## run the example's three notebooks again and store what they show
+	@$(BIN)/python examples/notebooks/run.py
 
 clean: ## remove what was built here, .venv too; caches in ~/.cache/triveni stay
 	@[ ! -e build/e2e-cluster/cluster.json ] || $(CLUSTER) down

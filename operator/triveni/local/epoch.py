@@ -116,7 +116,8 @@ class Epoch:
             if self._verbose:
                 for process in (*workers, sharing):
                     await logs.enter_async_context(follow(process.log, self._line(process.name)))
-            async with Watch(self._grant.epoch, self._setting.ports.front, self._setting.runner) as watch:
+            fronts = [f"{HOST}:{port}" for port in self._setting.ports.front]
+            async with Watch(self._grant.epoch, fronts, self._setting.runner) as watch:
                 self._watch = watch
                 await self._serve(workers, sharing, watch, stop, served_before)
             first = [not process.running for process in workers]

@@ -29,8 +29,11 @@ class WorkerReport:
 def read_report(path: Path) -> WorkerReport | None:
     """The report at `path`; None if there is none or it is not one."""
     document = _document(path)
-    if document is None:
-        return None
+    return report_of(document) if document is not None else None
+
+
+def report_of(document: Mapping[str, Any]) -> WorkerReport | None:
+    """The report that a JSON object is; None if it is not one."""
     numbers = [document.get(name) for name in ("epoch", "party", "admitted", "answered")]
     if any(type(number) is not int for number in numbers):
         return None

@@ -15,7 +15,6 @@ import aiohttp
 
 from triveni.identity.credentials import Credentials
 from triveni.identity.tls import client_context
-from triveni.local.ports import HOST
 
 INTERVAL = 0.05
 SERVING_INTERVAL = 0.2
@@ -25,13 +24,13 @@ TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 class Watch:
-    """Asks the workers at `ports`; `status[p]` is the newest answer of worker p, None before the first."""
+    """Asks workers at `addresses` (HOST:PORT); `status[p]` is the newest answer of worker p, None before the first."""
 
-    def __init__(self, epoch: int, ports: Sequence[int], credentials: Credentials) -> None:
-        self.status: list[Mapping[str, Any] | None] = [None] * len(ports)
+    def __init__(self, epoch: int, addresses: Sequence[str], credentials: Credentials) -> None:
+        self.status: list[Mapping[str, Any] | None] = [None] * len(addresses)
         self.news = asyncio.Event()
         self._epoch = epoch
-        self._urls = [f"https://{HOST}:{port}/triveni/v1/status" for port in ports]
+        self._urls = [f"https://{address}/triveni/v1/status" for address in addresses]
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=client_context(credentials)), timeout=TIMEOUT
         )

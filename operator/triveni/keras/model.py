@@ -1,0 +1,123 @@
+"""What a hooked model can do: `share`, `serve`, `stop`, `shutdown_workers`. Keras itself is never imported here.
+
+What is shared is the model as it was at `share`: its weights are read out of what Keras saves, which never leaves the
+memory of this machine, and are held here in plain, as the model itself is. Each `serve` is an epoch: they are split
+anew, and each worker is given its share, which it erases at the end.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+from weakref import WeakKeyDictionary
+
+from triveni.api.securemodel import Protocol
+from triveni.keras.cluster import AnyCluster
+from triveni.keras.errors import NoSuchProtocol, NotBuilt, NotShared
+from triveni.sharing.keras_file import KerasModel, parse_model
+from triveni.sharing.shares import split_model
+
+DEFAULT_PROTOCOL: Protocol = "SecureNN"
+"""The tutorial's."""
+
+PROTOCOLS: tuple[str, ...] = get_args(Protocol)
+
+MEMORY = Path("/dev/shm")  # noqa: S108 (a private directory is made in it)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A model as it was shared, with whom, and how they compute."""
+
+    cluster: AnyCluster
+    model: KerasModel
+    protocol: str
+
+
+_SHARED: WeakKeyDictionary[Any, Shared] = WeakKeyDictionary()
+
+
+def share(self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL) -> None:
+    """Secure the model, as it is now, for the three workers of a cluster that is started.
+
+    A model that cannot be served is refused here, by the name of the layer. The workers are given their shares when
+    `serve` says how many requests they may answer; a model that is trained on after `share` has to be shared again.
+
+    Args:
+        cluster: a `TFECluster`.
+        protocol: how the workers compute on shares, 'SecureNN' or 'ABY3'.
+
+    Raises:
+        NotStarted, Occupied: the cluster does not run, or serves at this moment.
+        NoSuchProtocol: this version does not serve it.
+        NotBuilt: the model has no weights yet.
+        triveni.sharing.failures.SharingFailure: the model cannot be served.
+    """
+    if protocol not in PROTOCOLS:
+        raise NoSuchProtocol(protocol, PROTOCOLS)
+    cluster.require_free(f"share model '{self.name}'")
+    model = read_live(self)
+    split_model(model, protocol)
+    _SHARED[self] = Shared(cluster, model, protocol)
+
+
+def serve(self: Any, num_requests: int | None = None) -> None:
+    """Serve the shared model, and print a line for each request that is answered.
+
+    It returns once `num_requests` are answered; then, or when it is interrupted or stopped, the workers erase their
+    shares and wait. It may be called again, which is a new epoch with shares made anew. A worker that is lost ends an
+    epoch too; what remains of the requests is then served in the next one.
+
+    Args:
+        num_requests: how many requests are answered at most, a row of a batch counting as one; None is no limit.
+
+    Raises:
+        NotShared: `share` comes first.
+        NotStarted, Occupied: the cluster does not run, or serves at this moment.
+        ServingFailed: the workers cannot go on.
+    """
+    shared = _shared(self)
+    if num_requests is not None and (type(num_requests) is not int or num_requests < 1):
+        raise ValueError(f"num_requests is {num_requests!r}: a whole number of at least 1, or None, is needed")
+    shared.cluster.serve(shared.model, shared.protocol, num_requests)
+
+
+def stop(self: Any) -> None:
+    """Stop serving, should another thread do that, and forget what was shared. The workers go on waiting."""
+    shared = _SHARED.pop(self, None)
+    if shared is not None:
+        shared.cluster.stop_serving()
+
+
+def shutdown_workers(self: Any) -> None:
+    """`stop`, and the cluster's workers too."""
+    cluster = _shared(self).cluster
+    stop(self)
+    cluster.stop()
+
+
+def _shared(model: Any) -> Shared:
+    if model not in _SHARED:
+        raise NotShared(str(model.name))
+    return _SHARED[model]
+
+
+def read_live(model: Any) -> KerasModel:
+    """Architecture and weights of a model that lives in this process, by way of what Keras saves.
+
+    The file is in memory (where the system has such a place), in a directory that only this user can read, and gone
+    when this returns.
+
+    Raises:
+        NotBuilt: it has no weights yet.
+        triveni.sharing.failures.SharingFailure: it cannot be served.
+    """
+    if not model.built:
+        raise NotBuilt(str(model.name))
+    with tempfile.TemporaryDirectory(prefix="triveni-share-", dir=MEMORY if MEMORY.is_dir() else None) as directory:
+        path = Path(directory) / "model.keras"
+        model.save(path)
+        content = path.read_bytes()
+    return parse_model(content, f"model '{model.name}'")
