@@ -113,17 +113,17 @@ class KubernetesCluster:
         Raises:
             triveni.client.ClientError: there is none within some seconds.
         """
-        deadline = time.monotonic() + within
         with contextlib.ExitStack() as stack:
-            while True:
-                try:
-                    connection = stack.enter_context(hold(reach(self._target)))
-                    break
-                except (NoCredentials, NotProvisioned, NoSuchModel):
-                    if time.monotonic() > deadline:
-                        raise
-                time.sleep(LOOK_S)
-            yield connection
+            yield self._reached(stack, time.monotonic() + within)
+
+    def _reached(self, stack: contextlib.ExitStack, deadline: float) -> Connection:
+        while True:
+            try:
+                return stack.enter_context(hold(reach(self._target)))
+            except (NoCredentials, NotProvisioned, NoSuchModel):
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(LOOK_S)
 
 
 class Serving:
