@@ -37,6 +37,7 @@ from triveni.mpc.architecture.pooling import AveragePooling, GlobalAveragePoolin
 from triveni.mpc.lowering import activations, finish, folding, linear, moving, pooling
 from triveni.mpc.lowering.draft import REQUEST, Draft
 from triveni.mpc.lowering.network import Network
+from triveni.mpc.lowering.postponed import postponed_activations
 from triveni.mpc.lowering.steps import AddConstant, Affine, Rearrange
 
 __all__ = ["Network", "lower"]
@@ -50,10 +51,16 @@ def lower(architecture: Architecture) -> Network:
     """
     draft = Draft(architecture.input_shape)
     values = {INPUT: REQUEST}
+    following, postponed = postponed_activations(architecture)
     for layer, _, after in architecture.walk():
         inputs = [values[name] for name in layer.inputs]
         known = len(draft.shapes)
-        values[layer.name] = inputs[0] if layer is architecture.clients_layer else _write(draft, layer, inputs, after)
+        if layer is architecture.clients_layer or layer.name in postponed:
+            values[layer.name] = inputs[0]
+        else:
+            values[layer.name] = _write(draft, layer, inputs, after)
+        if layer.name in following:
+            values[layer.name] = _write(draft, following[layer.name], [values[layer.name]], after)
         _check_sizes(draft, layer.name, known)
         draft.answer = values[layer.name]
     folding.fold_means_and_channels(draft)
