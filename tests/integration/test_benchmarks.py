@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,18 @@ def test_a_target_is_missed_on_the_wrong_side_only() -> None:
     just_met = {name: target.value for name, target in TARGETS.items()}
     assert list(missed(just_met)) == []
     assert list(missed(just_met | {"engine_b1_ms": 9.0})) == ["engine_b1_ms is 9, target <= 8"]
+
+
+def test_far_links_cost_each_protocol_half_a_round_trip_for_each_round(tmp_path: Path) -> None:
+    output = tmp_path / "protocols.json"
+    command = [sys.executable, "-m", "benchmarks.protocols", "--requests", "2", "--round-trips", "20"]
+    done = subprocess.run(
+        [*command, "--output", str(output)], capture_output=True, text=True, timeout=QUICK_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {one["protocol"]: one for one in json.loads(output.read_text())["latencies"]}
+    assert {name: one["rounds"] for name, one in found.items()} == {"ABY3": 37, "SecureNN": 13}
+    for one in found.values():
+        assert one["engine_ms"] >= 10 * one["rounds"]
+        assert one["logit_difference"] < 1e-2
+    assert found["SecureNN"]["engine_ms"] < found["ABY3"]["engine_ms"]
