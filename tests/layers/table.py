@@ -1,7 +1,7 @@
 """Every layer that is served: with which options, how it is computed, what it costs, how far it is from plain Keras.
 
 docs/layers.md shows it (`make generate`), and the tests take their examples and bounds from it: each row makes layers
-of random shapes and options, which the real Keras computes too. Nothing here imports Keras; `n` is its `keras.layers`.
+of random shapes and options, which the real Keras computes too; `n` is its `keras.layers`, which is not imported here.
 """
 
 from __future__ import annotations
@@ -248,6 +248,16 @@ def residual(n: Any, r: Random) -> Any:
     return shape, block
 
 
+def nested(n: Any, r: Random) -> Any:
+    """A Sequential and a functional model as layers, with layers of the same class outside of them."""
+    import keras
+
+    inner = keras.Input((5,))
+    functional = keras.Model(inner, n.Add()([n.Dense(5, activation="relu")(inner), inner]))
+    layers = n.Dense(4), keras.Sequential([keras.Input((4,)), n.Dense(5), n.BatchNormalization()]), functional
+    return one((3,), *layers, n.Dense(2))
+
+
 def nothing(n: Any, r: Random) -> Any:
     layers = (n.Dropout(0.5), n.SpatialDropout2D(0.2), n.GaussianNoise(0.1), n.GaussianDropout(0.1))
     return one(image(r), *layers, n.ActivityRegularization(l2=0.1), n.AlphaDropout(0.1), n.Flatten())
@@ -383,6 +393,7 @@ TABLE: Sequence[Row] = (
     Row("Maximum, Minimum", "up to 64 inputs", "a tournament", "log2 of the inputs, up, ReLUs", extremes, (1, 2)),
     Row("Concatenate", "any axis but the batch", "moved", "nothing", joined, (1, 0)),
     Row("a residual block", "conv, norm, relu, conv, norm; added", "as above", "2 products, 2 ReLUs", residual, (2, 2)),
+    Row("Sequential, Functional", "a model as a layer", "taken apart", "as its layers", nested, (4, 1)),
     Row(
         "Dropout, SpatialDropout2D, SpatialDropout1D, GaussianNoise, GaussianDropout, AlphaDropout, "
         "ActivityRegularization, InputLayer, linear",
