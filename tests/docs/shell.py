@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ class Shell:
             stderr=subprocess.STDOUT,
             cwd=folder,
             env=dict(environment),
+            start_new_session=True,
         )
         self._command = folder / f".command-{uuid4().hex[:8]}"
 
@@ -57,7 +59,8 @@ class Shell:
         try:
             self._bash.wait(20)
         except subprocess.TimeoutExpired:
-            self._bash.kill()
+            os.killpg(self._bash.pid, signal.SIGKILL)  # with what it runs
+            self._bash.wait()
         self._bash.stdout.close()
 
     def run(self, command: str, seconds: float) -> tuple[int, str]:
@@ -99,6 +102,7 @@ class Prompt:
             self._python.wait(20)
         except subprocess.TimeoutExpired:
             self._python.kill()
+            self._python.wait()
         self._python.stderr.close()
 
     def run(self, page: str, line: int, text: str, seconds: float) -> str:

@@ -20,7 +20,7 @@ def alerts() -> set[str]:
 
 
 def test_reasons_are_found_where_the_code_gives_them() -> None:
-    assert {"Together", "Serving", "InvalidSpec", "ProtocolNotBuilt", "GaveUp", "PeerLost"} <= all_reasons()
+    assert {"Together", "Serving", "InvalidSpec", "GaveUp", "PeerLost"} <= all_reasons()
     assert {found.condition for found in condition_reasons()} >= {"Accepted", "WorkersReady", "Shared", "Ready"}
     assert {kind.reason for kind in sharing_failures()} >= {"UnsupportedLayer", "WorkerRefused", "Interrupted"}
     assert len(alerts()) >= 4
