@@ -61,6 +61,7 @@ def page() -> str:
                 ("`EpochStarted`", "Normal", "an epoch begins; says what it is granted"),
                 ("`EpochEnding`", "Normal if somebody asked for it, else Warning", "says why"),
                 ("`EpochCharged`", "Normal; Warning if no worker reported", "says how many requests, and why"),
+                ("`Repaired`", "Warning", "somebody changed or deleted an object, and it is put right"),
             ),
         ),
         "## Metrics",
