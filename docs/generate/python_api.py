@@ -12,7 +12,7 @@ from docs.generate.markdown import code, document, plain, table
 
 OPERATOR = Path(__file__).parents[2] / "operator"
 
-PACKAGES = ("triveni.client", "triveni.client.cluster")
+PACKAGES = ("triveni.keras", "triveni.client", "triveni.client.cluster")
 
 INTRO = """# Python
 
@@ -106,6 +106,9 @@ def _sections(member: Any) -> Iterator[str]:
                 yield _rows(section.kind.value.removesuffix("s"), map(_named, section.value))
             case griffe.DocstringSectionKind.raises:
                 yield _rows("raises", ((str(item.annotation).strip("()"), item.description) for item in section.value))
+            case griffe.DocstringSectionKind.examples:
+                text = "\n\n".join(text for _, text in section.value)
+                yield f"```pycon\n{text}\n```"
             case griffe.DocstringSectionKind.returns | griffe.DocstringSectionKind.yields:
                 yield "**Returns** " + " ".join(_words(str(item.description)) for item in section.value)
             case _:
