@@ -12,11 +12,11 @@ ARGS ?=
 BIN := .venv/bin
 # kind where a Docker engine answers; elsewhere, on Linux and as root, machines made of namespaces.
 CLUSTER := $(BIN)/python -m tests.e2e.cluster
-LOCKS := bootstrap client worker operator dev
+LOCKS := bootstrap client worker operator dev docs
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
-.PHONY: help setup run test e2e coverage lint format cluster-up cluster-load cluster-down cluster-status images bench \
-	bench-protocols bench-peers generate lock example notebooks clean
+.PHONY: help setup run test e2e coverage lint format docs docs-serve cluster-up cluster-load cluster-down cluster-status \
+	images bench bench-protocols bench-peers generate lock example notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,7 +74,7 @@ run: setup ## serve the MNIST example on this machine until its quota is reached
 # The last tier wants a cluster: where none can come up that is said loudly, and it is an error in CI.
 TIERS := tests/unit tests/integration
 
-test: setup lint ## lint, then every tier of tests that can run here (ARGS="-k quota")
+test: setup lint docs ## lint, the docs, then every tier of tests that can run here (ARGS="-k quota")
 	@for tier in $(TIERS); do echo "==> tier $${tier#tests/}: runs"; done
 	@if why=$$($(CLUSTER) check 2>&1); then \
 	    echo '==> tier e2e: runs'; \
@@ -107,6 +107,23 @@ lint: setup ## ruff, mypy, import contracts
 format: setup ## let ruff fix and format
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format
+
+# --- read ---------------------------------------------------------------------------------------------------------
+
+.venv/.docs: requirements/docs.lock .venv/.triveni
+	$(call say,'installing what builds the docs')
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r $<
+	@touch $@
+
+docs: .venv/.docs ## build the site into build/site; a broken link or anchor is an error
+	$(call say,'docs')
+	@$(BIN)/python -m docs.generate
+	@said=$$($(BIN)/zensical build --clean --strict 2>&1) || { echo "$$said"; exit 1; }
+	@$(BIN)/python -m docs.generate.outside
+
+docs-serve: .venv/.docs ## the site at http://127.0.0.1:8000, built again after each change of a page (ARGS="-a HOST:PORT")
+	@$(BIN)/python -m docs.generate
+	@$(BIN)/zensical serve $(ARGS)
 
 # --- look around --------------------------------------------------------------------------------------------------
 
@@ -156,9 +173,13 @@ lock: .venv/.bootstrap ## make requirements/*.lock again; keeps versions that st
 	lock client $$same; \
 	lock worker --extra worker --extra compile --extra sharing $$same; \
 	lock operator --extra operator $$same; \
-	printf '\033[1m==> requirements/bootstrap.lock\033[0m\n'; \
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	    --no-emit-index-url --no-emit-find-links --group pyproject.toml:build $$same -o requirements/bootstrap.lock $(ARGS)
+	lock_group() { \
+	    printf '\033[1m==> requirements/%s.lock\033[0m\n' $$1; \
+	    $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	        --no-emit-find-links --group pyproject.toml:$$2 $$same -o requirements/$$1.lock $(ARGS); \
+	}; \
+	lock_group docs docs; \
+	lock_group bootstrap build
 
 example: setup ## train the MNIST example again and write its files
 	@$(BIN)/python examples/mnist/train.py
@@ -169,6 +190,6 @@ notebooks: setup ## run the example's three notebooks again and store what they 
 
 clean: ## remove what was built here, .venv too; caches in ~/.cache/triveni stay
 	@[ ! -e build/e2e-cluster/cluster.json ] || $(CLUSTER) down
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis operator/*.egg-info
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache operator/*.egg-info
 	@find operator tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 	@rm -f operator/triveni/mpc/execute/_kernel*.so

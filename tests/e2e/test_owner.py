@@ -26,11 +26,11 @@ WITHIN_S = 180.0
 
 @pytest.fixture
 def owner(models: Models, tmp_path: Path) -> Target:
-    """Somebody with the Role of docs/operations.md and nothing else."""
+    """Somebody with the Role of docs/science/owners.md and nothing else."""
     namespace = models.kubectl.namespace
     (role,) = [
         document
-        for block in (PROJECT / "docs/operations.md").read_text().split("```yaml\n")[1:]
+        for block in (PROJECT / "docs/science/owners.md").read_text().split("```yaml\n")[1:]
         if (document := yaml.safe_load(block.partition("```")[0])).get("metadata", {}).get("name") == "mnist-owner"
     ]
     role["metadata"]["namespace"] = namespace

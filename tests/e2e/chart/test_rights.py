@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| (?!resource)(\S+)[^|]* \| ([a-z, ]+) \| [^|]+ \|$", re.MU
 
 DOCS_ROW = re.compile(r"^\| (?!resource)(\S+)[^|]* \| ([a-z, ]+) \|$", re.MULTILINE)
 
-OPERATIONS = CHART.parents[1] / "docs" / "operations.md"
+PAGE = CHART.parents[1] / "docs" / "platform" / "rights.md"
 
 WATCHED = {"watchNamespaces": ["bank", "clinic"]}
 
@@ -53,9 +53,9 @@ def test_the_readme_lists_exactly_the_rights_that_are_granted(helm: Helm) -> Non
     assert written == rights(*operators_roles(helm.objects()))
 
 
-def test_so_does_the_page_on_operating_it(helm: Helm) -> None:
+def test_so_does_the_page_on_rights(helm: Helm) -> None:
     written: Rights = {}
-    text = OPERATIONS.read_text().partition("\n## Rights")[2].partition("\n## ")[0]
+    text = PAGE.read_text().partition("\n## Of the operator")[2].partition("\n## ")[0]
     for resource, verbs in DOCS_ROW.findall(text):
         written.setdefault(resource, []).append(verbs.split(", "))
     assert written == rights(*operators_roles(helm.objects()))
