@@ -129,10 +129,10 @@ def plain_answers(images: Sequence[Path] = DIGITS[:3]) -> NDArray[np.float64]:
     """What plain Keras answers, in a process of its own."""
     script = (
         "import sys, json, numpy as np, keras\n"
-        "from triveni.cli.images import read_images\n"
+        "from triveni.cli.inputs import read_rows\n"
         "from pathlib import Path\n"
         "model = keras.saving.load_model(sys.argv[1])\n"
-        "images = read_images([Path(p) for p in sys.argv[2:]], (28, 28, 1))\n"
+        "images = read_rows([Path(p) for p in sys.argv[2:]], (28, 28, 1))\n"
         "rows = np.stack([np.asarray(i.values).reshape(28, 28, 1) for i in images])\n"
         "print(json.dumps(model.predict(rows, verbose=0).tolist()))\n"
     )

@@ -17,7 +17,7 @@ from typing import IO
 
 from tests.e2e.cluster.places import PROJECT
 from tests.e2e.tools import Kubectl, written
-from triveni.cli.images import read_images
+from triveni.cli.inputs import read_rows
 from triveni.client import AsyncClient
 from triveni.client.cluster import Target, reach
 
@@ -68,7 +68,7 @@ async def ask(target: Target, image: Path) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin, stopped.set)
     async with reach(target) as connection, AsyncClient(connection) as client:
-        (row,) = read_images([image], (await client.describe()).input_shape)
+        (row,) = read_rows([image], (await client.describe()).input_shape)
         while not stopped.is_set():
             answer = (await client.predict(row.values)).ravel().tolist()
             sys.stdout.write(f"{json.dumps(answer)}\n")

@@ -26,5 +26,5 @@ def test_three_digits_are_predicted_as_by_plain_keras_and_then_everything_is_gon
     assert all(receipt["bytesErased"] > 1_000_000 for receipt in status["receipts"])
 
     fourth = models.try_to_predict()
-    assert fourth.returncode == 1
+    assert fourth.returncode == 4
     assert "request quota reached" in fourth.stderr

@@ -115,9 +115,9 @@ def test_only_who_is_allowed_reaches_a_worker_and_a_worker_reaches_only_its_peer
 
 def digit_pixels(index: int) -> list[Any]:
     """A digit as the client library takes it."""
-    from triveni.cli.images import read_images
+    from triveni.cli.inputs import read_rows
 
-    (image,) = read_images([DIGITS[index]], (28, 28, 1))
+    (image,) = read_rows([DIGITS[index]], (28, 28, 1))
     values: list[Any] = np.asarray(image.values).reshape(28, 28, 1).tolist()
     return values
 

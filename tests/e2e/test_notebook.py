@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.cluster.places import PROJECT
 from tests.e2e.securemodels import DIGITS, Models, plain_answers
-from triveni.cli.images import read_images
+from triveni.cli.inputs import read_rows
 from triveni.keras import KerasHook, TFECluster, create_client
 from triveni.keras.kubernetes import KubernetesCluster
 
@@ -44,7 +44,7 @@ def cluster_of(models: Models) -> KubernetesCluster:
 
 def ask(models: Models, number: int) -> np.ndarray[Any, Any]:
     """What a client in another notebook is answered, for the first digits."""
-    images = [np.asarray(image.values).reshape(SHAPES[0]) for image in read_images(DIGITS[:number], (28, 28, 1))]
+    images = [np.asarray(image.values).reshape(SHAPES[0]) for image in read_rows(DIGITS[:number], (28, 28, 1))]
     client = create_client(*SHAPES, cluster_of(models), timeout=WITHIN_S)
     try:
         return np.concatenate([client.query_model(image) for image in images])

@@ -1,14 +1,26 @@
-"""The commands and their options; what they do is in the module of each command's name, imported when it is called."""
+"""The command line: all commands, and what stands above them."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from triveni import __version__
+from triveni.cli.commands.bench import bench
+from triveni.cli.commands.check import check
+from triveni.cli.commands.completion import completion
+from triveni.cli.commands.logs import logs
+from triveni.cli.commands.manifest import manifest
+from triveni.cli.commands.predict import predict
+from triveni.cli.commands.run import run
+from triveni.cli.commands.status import status
+from triveni.cli.commands.top import top
+from triveni.cli.commands.worker import worker
 from triveni.cli.exit_codes import EXIT_CODES
+
+COMMANDS = (check, manifest, run, predict, status, top, logs, bench, worker, completion)
+"""In the order in which --help lists them."""
 
 app = typer.Typer(
     name="triveni",
@@ -35,121 +47,5 @@ def _triveni(
     pass
 
 
-@app.command(epilog=EXIT_CODES)
-def run(
-    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The YAML file that kubectl apply takes.")],
-    more_images: Annotated[list[Path] | None, typer.Argument(hidden=True, metavar="")] = None,
-    quota: Annotated[str | None, typer.Option(metavar="N", help="Request quota, instead of the manifest's.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="Protocol, instead of the manifest's.")] = None,
-    predict: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE...", help="Ask for the predictions of these PNG, npy or npz files, then end."),
-    ] = None,
-    keep_serving: Annotated[
-        bool, typer.Option("--keep-serving", help="Do not ask; serve others until the quota is reached or Ctrl-C.")
-    ] = False,
-    connection: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write the connection file for clients.")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(metavar="BASE", min=1, max=65530, help="Use the ports BASE to BASE+5.")
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model file, instead of the manifest's source.")
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its weights, if --model is the JSON of model.to_json().")
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the logs of all processes.")] = False,
-) -> None:
-    """Serve a model on this machine: three workers, until its request quota is reached.
-
-    Without --predict, the digits that lie beside the example's manifest are asked for, and shown with plain Keras's
-    answer beside the secret one.
-    """
-    from rich.console import Console
-
-    from triveni.cli.errors import told
-    from triveni.cli.run import Options
-    from triveni.cli.run import run as run_
-
-    # The files after the first of --predict arrive as arguments.
-    if more_images and not predict:
-        raise typer.BadParameter(f"takes one manifest; put --predict before images such as {more_images[0]}")
-    with told():
-        images = (*(predict or ()), *(more_images or ()))
-        options = Options(manifest, quota, protocol, images, keep_serving, connection, port, verbose, model, weights)
-        raise typer.Exit(run_(options, Console()))
-
-
-@app.command(epilog=EXIT_CODES)
-def predict(
-    arguments: Annotated[
-        list[str], typer.Argument(metavar="[NAME] IMAGE...", help="PNG, npy or npz files, after a SecureModel's name.")
-    ],
-    connection: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A connection file, of the runner or mounted; then no NAME.")
-    ] = None,
-    namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="The SecureModel's, instead of the kubeconfig's.")
-    ] = None,
-    context: Annotated[str | None, typer.Option(help="Of the kubeconfig, instead of its current one.")] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Instead of KUBECONFIG or ~/.kube/config.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON line for each image.")] = False,
-    timeout: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="For each prediction, waiting for workers included.")
-    ] = 60.0,
-    until_quota: Annotated[bool, typer.Option("--until-quota", hidden=True)] = False,
-) -> None:
-    """Ask running workers for predictions; they learn neither the images nor the answers.
-
-    Workers on this machine or, inside a cluster, reachable ones are named by a connection file; from outside a cluster,
-    NAME is a SecureModel there, and its API server forwards the connections.
-    """
-    from triveni.cli.errors import told
-    from triveni.cli.predict import Options
-    from triveni.cli.predict import predict as predict_
-
-    with told():
-        predict_(
-            Options(arguments, connection, namespace, context, kubeconfig, as_json, until_quota, timeout),
-        )
-
-
-@app.command(epilog=EXIT_CODES)
-def check(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras file, or a manifest.")],
-) -> None:
-    """Say whether a model can be served, what a request costs, and what was proved about it."""
-    from rich.console import Console
-
-    from triveni.cli.check import check as check_
-    from triveni.cli.errors import told
-
-    with told():
-        raise typer.Exit(check_(model, Console()))
-
-
-@app.command(epilog=EXIT_CODES)
-def worker(
-    bundle: Annotated[
-        Path, typer.Argument(metavar="BUNDLE", help="The file that cluster.start() in a notebook names.")
-    ],
-    bind: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS", help="Listen at this address of this machine, where the host's own name is not."
-        ),
-    ] = None,
-) -> None:
-    """Be one of the three workers of a notebook's cluster, until Ctrl-C.
-
-    It answers the notebook that made BUNDLE, and computes on shares for it whenever a model is served there.
-    """
-    from triveni.cli.errors import told
-    from triveni.cli.worker import worker as worker_
-
-    with told():
-        worker_(bundle, bind)
+for _command in COMMANDS:
+    app.command(epilog=EXIT_CODES)(_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,7 @@ from dataclasses import dataclass
 
 import typer
 
-from triveni.api.manifest import InvalidManifest
-from triveni.cli.exit_codes import FAILED, INTERRUPTED, USAGE
+from triveni.cli.exit_codes import CLOSED, FAILED, INTERRUPTED, USAGE
 
 
 @dataclass(eq=False)
@@ -37,15 +37,33 @@ def told() -> Iterator[None]:
         typer.Exit: with the exit code.
     """
     try:
-        yield
-    except CommandFailed as error:
-        _tell(error, error.code)
-    except InvalidManifest as error:
-        _tell(error, USAGE)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except typer.Exit:
+        raise
     except KeyboardInterrupt:
         _tell("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        drop_output()
+        raise typer.Exit(CLOSED) from None
+    except Exception as error:
+        from triveni.cli.failures import failure_of  # knows the errors of all rooms, so it imports them
+
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        _tell(failure, failure.code)
+
+
+def drop_output() -> None:
+    """Nobody reads the output any more: what is still written to it goes nowhere, without a word."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _tell(error: object, code: int) -> None:
     sys.stderr.write(f"triveni: {error}\n")
-    raise typer.Exit(code)
+    raise typer.Exit(code) from None

@@ -1,5 +1,20 @@
-"""Exit codes of all commands."""
+"""Exit codes of all commands, each with its meaning: the one table that --help shows and the docs repeat."""
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+from __future__ import annotations
 
-EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted (Ctrl-C, SIGTERM)."
+from collections.abc import Mapping
+
+OK, FAILED, USAGE, REFUSED, QUOTA_REACHED, UNREACHABLE, INTERRUPTED, CLOSED = 0, 1, 2, 3, 4, 5, 130, 141
+
+MEANINGS: Mapping[int, str] = {
+    OK: "done",
+    FAILED: "failed",
+    USAGE: "wrong usage or bad input",
+    REFUSED: "the model is refused",
+    QUOTA_REACHED: "request quota reached",
+    UNREACHABLE: "workers or cluster not reached in time",
+    INTERRUPTED: "interrupted (Ctrl-C, SIGTERM)",
+    CLOSED: "whoever read the output closed it",
+}
+
+EXIT_CODES = f"Exit codes: {', '.join(f'{code} {meaning}' for code, meaning in MEANINGS.items())}."

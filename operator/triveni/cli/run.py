@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
-from rich.console import Console
 
 from triveni import __version__
 from triveni.api.manifest import Manifest, TwoFiles, read_manifest
 from triveni.api.problems import Problem, problems_of
-from triveni.cli import summary as summary_
-from triveni.cli.errors import CommandFailed, bad_input
-from triveni.cli.exit_codes import FAILED, INTERRUPTED, OK
-from triveni.cli.images import Image, read_images
+from triveni.cli.cache import cache_directory
+from triveni.cli.errors import CommandFailed, bad_input, drop_output
+from triveni.cli.exit_codes import INTERRUPTED, OK
+from triveni.cli.inputs import STDIN, Row, read_rows
+from triveni.cli.lines import EventLines
+from triveni.cli.output import screen
 from triveni.cli.view import CLIENT, KERAS, RunView
 from triveni.local.directory import FileExists
+from triveni.local.events import Event, Summary
 from triveni.local.foreground import Interrupted, keep_signals, run_in_foreground
 from triveni.local.ports import NoFreePorts, PortInUse
 from triveni.local.runner import Companion, Plan, RunFailed
@@ -44,12 +48,13 @@ class Options:
     keep_serving: bool = False
     connection: Path | None = None
     port: int | None = None
+    as_json: bool = False
     verbose: bool = False
     model: Path | None = None
     weights: Path | None = None
 
 
-def run(options: Options, console: Console) -> int:
+def run(options: Options) -> int:
     """Run and show it; the exit code.
 
     Raises:
@@ -57,15 +62,17 @@ def run(options: Options, console: Console) -> int:
     """
     manifest = _manifest(options)
     files, until_quota = _asked(options, manifest)
-    images = read_images(files) if files else []
+    rows = read_rows(files) if files else []
     companions = _companions(files, until_quota=until_quota, ends_run=not options.keep_serving)
     plan = Plan(manifest, options.connection, options.port, companions, options.verbose, cache_directory())
     keep_signals()
-    _greet(console, manifest, images)
-    view = RunView(console, images, compare=bool(files))
+    view = EventLines() if options.as_json else _view(manifest, rows, compare=bool(files))
+    told = Told(view)
     try:
-        summary = run_in_foreground(plan, view)
+        summary = run_in_foreground(plan, told)
     except Interrupted as error:
+        if told.closed:
+            raise BrokenPipeError from None
         raise CommandFailed(str(error), INTERRUPTED) from None
     except (PortInUse, FileExists) as error:
         raise bad_input(str(error)) from None
@@ -75,18 +82,46 @@ def run(options: Options, console: Console) -> int:
         raise CommandFailed(f"{error.filename or 'the system'}: {error.strerror}") from None
     finally:
         view.finish()
-    for line in summary_.lines(summary, view.client_seconds):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    view.summary(summary)
     if view.client_failed:
-        sys.stderr.write(f"{view.client_failed}\n")
-        return FAILED
+        said, code = view.client_failed
+        sys.stderr.write(f"{said}\n")
+        return code
     return OK
 
 
-def cache_directory() -> Path:
-    """Where compiled programs are kept from run to run; they hold nothing secret."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "triveni" / "programs"
+class View(Protocol):
+    """Shows a run: each event as it comes, and what is left at its end."""
+
+    client_failed: tuple[str, int] | None
+    """What the client of the run said last, and its exit code, if it failed."""
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+
+    def finish(self) -> None:
+        """Show what still waits, and stop moving."""
+
+    def summary(self, summary: Summary) -> None:
+        """Show what a run came to."""
+
+
+class Told:
+    """Hands events on to a view. When nobody reads the output any more, the run ends in order."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self.closed = False
+
+    def __call__(self, event: Event) -> None:
+        """Show an event, or nothing."""
+        try:
+            self._view(event)
+        except BrokenPipeError:
+            drop_output()
+            if not self.closed:
+                self.closed = True
+                os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _manifest(options: Options) -> Manifest:
@@ -112,7 +147,9 @@ def _wrong_options(problems: Sequence[Problem]) -> CommandFailed:
 
 
 def _asked(options: Options, manifest: Manifest) -> tuple[Sequence[Path], bool]:
-    """The files whose images this run asks for, and whether it does so again and again until the quota."""
+    """The files whose rows this run asks for, and whether it does so again and again until the quota."""
+    if STDIN in map(str, options.predict):
+        raise bad_input("--predict: standard input is read by triveni predict alone; give a file")
     if options.predict:
         return options.predict, False
     digits = options.manifest.parent / options.manifest.stem / "digits.npz"
@@ -139,10 +176,13 @@ def _companions(files: Sequence[Path], *, until_quota: bool, ends_run: bool) -> 
     )
 
 
-def _greet(console: Console, manifest: Manifest, images: Sequence[Image]) -> None:
+def _view(manifest: Manifest, rows: Sequence[Row], *, compare: bool) -> RunView:
+    """The view for people, after a first line."""
+    console = screen()
     spec = manifest.secure_model.spec
     quota = "no request quota" if spec.request_quota is None else f"request quota {spec.request_quota}"
     name = manifest.secure_model.metadata.name
-    console.print(f"Triveni {__version__} serves '{name}' on this machine: {spec.protocol}, {quota}", highlight=False)
+    console.print(f"Triveni {__version__} serves '{name}' on this machine: {spec.protocol}, {quota}")
     if manifest.ignored:
-        console.print(f"Not used here: {', '.join(manifest.ignored)}", highlight=False, markup=False)
+        console.print(f"Not used here: {', '.join(manifest.ignored)}")
+    return RunView(console, rows, compare=compare)

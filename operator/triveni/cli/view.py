@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from triveni.cli import summary as summary_
 from triveni.cli.answers import in_short
-from triveni.cli.images import Image
+from triveni.cli.exit_codes import FAILED
+from triveni.cli.inputs import Row
 from triveni.cli.picture import draw, drawable
 from triveni.cli.plain import NOT_INSTALLED
 from triveni.local.events import (
@@ -30,6 +32,7 @@ from triveni.local.events import (
     Serving,
     StepBegan,
     StepEnded,
+    Summary,
 )
 
 CLIENT, KERAS = "client", "keras"
@@ -47,10 +50,10 @@ class RunView:
     is there, unless it is known that there will be none.
     """
 
-    def __init__(self, console: Console, images: Sequence[Image], *, compare: bool) -> None:
+    def __init__(self, console: Console, rows: Sequence[Row], *, compare: bool) -> None:
         self.client_seconds: list[float] = []
-        self.client_failed: str | None = None
-        self._console, self._images = console, images
+        self.client_failed: tuple[str, int] | None = None
+        self._console, self._rows = console, rows
         self._plain: dict[int, Answer] = {}
         self._plain_pending = compare
         self._waiting: deque[dict[str, Any]] = deque()
@@ -73,7 +76,7 @@ class RunView:
             case Fetching(_, done, _, problem):
                 self._print(f"  {problem} after {done / 1e6:.1f} MB; trying again", style="dim")
             case Serving(_, connection, seconds):
-                self._print(f"Serving after {seconds:.1f} s. To ask: triveni predict --connection {connection} IMAGE")
+                self._print(f"Serving after {seconds:.1f} s. To ask: triveni predict --connection {connection} FILE")
             case Served(number):
                 self._served = number
                 self._print(f"Served encrypted prediction {number} to client.", style="bold green")
@@ -101,6 +104,11 @@ class RunView:
         while self._waiting:
             self._show(self._waiting.popleft())
 
+    def summary(self, summary: Summary) -> None:
+        """Show what the run came to."""
+        for line in summary_.lines(summary, self.client_seconds):
+            self._print(line)
+
     def _said(self, name: str, line: str) -> None:
         document = json.loads(line)
         if name == KERAS:
@@ -112,7 +120,7 @@ class RunView:
 
     def _companion_ended(self, name: str, code: int, last_words: str) -> None:
         if name == CLIENT:
-            self.client_failed = (last_words or f"exit code {code}") if code else None
+            self.client_failed = (last_words or f"exit code {code}", max(code, FAILED)) if code else None
             return
         self._plain_pending = False
         if code == NOT_INSTALLED:
@@ -133,22 +141,22 @@ class RunView:
         self._shown += 1
         index = document["index"]
         answer = np.asarray(document["answer"])
-        image = self._images[index] if index < len(self._images) else None
-        words = self._words(document, image, answer)
-        brightness = drawable(image.values) if image else None
+        row = self._rows[index] if index < len(self._rows) else None
+        words = self._words(document, row, answer)
+        brightness = drawable(row.values) if row else None
         if brightness is None or self._shown > MAX_PICTURES:
             self._print("  " + ", ".join(text.plain for text in words))
             return
-        rows = draw(brightness, colour=self._console.color_system is not None)
-        first = max(0, (len(rows) - len(words)) // 2)
-        for number, row in enumerate(rows):
+        lines = draw(brightness, colour=self._console.color_system is not None)
+        first = max(0, (len(lines) - len(words)) // 2)
+        for number, line in enumerate(lines):
             beside = words[number - first] if first <= number < first + len(words) else Text()
-            self._console.print(Text.assemble("  ", row, "   ", beside), no_wrap=True, crop=False, overflow="ignore")
+            self._console.print(Text.assemble("  ", line, "   ", beside), no_wrap=True, crop=False, overflow="ignore")
 
-    def _words(self, document: dict[str, Any], image: Image | None, answer: Answer) -> list[Text]:
-        label = "" if image is None or image.label is None else f", a {image.label}"
+    def _words(self, document: dict[str, Any], row: Row | None, answer: Answer) -> list[Text]:
+        label = "" if row is None or row.label is None else f", a {row.label}"
         words = [
-            Text(f"{document['image']}{label}", "dim"),
+            Text(f"{document['input']}{label}", "dim"),
             Text(f"secret prediction  {in_short(answer)}", "bold"),
         ]
         if (plain := self._plain.get(document["index"])) is not None:

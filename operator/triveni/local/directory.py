@@ -15,6 +15,9 @@ from pathlib import Path
 
 from triveni.local.processes import Guard
 
+DIRECTORY = "directory"
+"""Key of the connection file that names the run directory: there is nothing of it where somebody else runs."""
+
 
 @dataclass(eq=False)
 class FileExists(Exception):
@@ -48,6 +51,13 @@ class RunDirectory:
     def log(self, name: str) -> Path:
         """The log of a process that lives for the whole run."""
         return self.path / f"{name}.log"
+
+    def logs(self) -> Iterator[tuple[str, Path]]:
+        """The logs that there are, each with the name of its process: `epoch 1 worker 0`."""
+        for path in sorted(self.path.glob("*.log")):
+            yield path.stem, path
+        for path in sorted(self.path.glob("epoch-*/*.log"), key=lambda path: (len(path.parent.name), path)):
+            yield f"{path.parent.name} {path.stem}".replace("-", " "), path
 
     def epoch(self, number: int) -> Path:
         """The directory of an epoch, made if it is not there."""

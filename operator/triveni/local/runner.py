@@ -22,7 +22,7 @@ from triveni.identity.authority import Authority
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
 from triveni.local import ports as ports_
-from triveni.local.directory import RunDirectory, private_file, run_directory
+from triveni.local.directory import DIRECTORY, RunDirectory, private_file, run_directory
 from triveni.local.ending import Cause
 from triveni.local.epoch import Commands, Epoch, EpochEnd, Setting
 from triveni.local.events import CompanionEnded, EpochBegan, EpochEnded, Retrying, Said, Summary, Tell
@@ -146,7 +146,7 @@ class LocalRun:
             authority = Authority.create(namespace, uid)
             client = authority.issue(Identity.of_client(namespace, uid, "client"))
             path = plan.connection or directory.connection
-            content = _connection(secure_model.metadata.name, namespace, uid, ports.front, client)
+            content = _connection(secure_model.metadata.name, namespace, uid, ports.front, client, directory)
             connection = stack.enter_context(private_file(path, content, guard))
             runner = authority.issue(Identity.of_client(namespace, uid, "runner"))
             setting = Setting(
@@ -271,7 +271,9 @@ class _Companions:
             self._stop()
 
 
-def _connection(name: str, namespace: str, uid: str, fronts: Sequence[int], client: Credentials) -> bytes:
+def _connection(
+    name: str, namespace: str, uid: str, fronts: Sequence[int], client: Credentials, directory: RunDirectory
+) -> bytes:
     document = {
         "name": name,
         "namespace": namespace,
@@ -282,6 +284,7 @@ def _connection(name: str, namespace: str, uid: str, fronts: Sequence[int], clie
             "key": client.key.decode(),
             "ca": client.ca.decode(),
         },
+        DIRECTORY: str(directory.path),
     }
     return json.dumps(document, indent=1).encode()
 

@@ -59,6 +59,12 @@ class Run:
         self._process.stdout.close()
         return self._process.wait(SECONDS)
 
+    def close_output(self) -> int:
+        """Read no more, as `head` does: the exit code."""
+        assert self._process.stdout
+        self._process.stdout.close()
+        return self._process.wait(SECONDS)
+
     def kill(self) -> None:
         self._process.kill()
 

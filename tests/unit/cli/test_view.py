@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from triveni.cli import summary as summary_
-from triveni.cli.images import Image
+from triveni.cli.inputs import Row
 from triveni.cli.picture import draw, drawable
 from triveni.cli.plain import NOT_INSTALLED
 from triveni.cli.view import RunView
@@ -35,7 +35,7 @@ from triveni.local.reports import WorkerReport
 SQUARE = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 1, 1]], np.float32)[:, :, None]
 
 
-def shown(*events: Event, images: list[Image] | None = None, compare: bool = True) -> str:
+def shown(*events: Event, images: list[Row] | None = None, compare: bool = True) -> str:
     """What is printed for the events of a run, and at its end."""
     console = Console(file=io.StringIO(), width=200)
     view = RunView(console, images or [], compare=compare)
@@ -58,7 +58,7 @@ def test_a_download_that_breaks_is_shown() -> None:
 
 
 def secret(index: int, answer: list[float], seconds: float = 0.0123) -> Said:
-    line = {"index": index, "image": f"d.npz[{index}]", "class": 0, "answer": answer, "seconds": seconds}
+    line = {"index": index, "input": f"d.npz[{index}]", "class": 0, "answer": answer, "seconds": seconds}
     return Said("client", json.dumps(line))
 
 
@@ -90,7 +90,7 @@ def test_an_epoch_is_shown_step_by_step() -> None:
     assert text.splitlines() == [
         "Epoch 1: 3 requests granted",
         "  start three workers              0.8 s",
-        "Serving after 1.9 s. To ask: triveni predict --connection c.json IMAGE",
+        "Serving after 1.9 s. To ask: triveni predict --connection c.json FILE",
         "Served encrypted prediction 1 to client.",
         "Epoch 1 ended: a worker ended: worker 1",
         "Sharing again in a new epoch in 0.5 s",
@@ -100,7 +100,7 @@ def test_an_epoch_is_shown_step_by_step() -> None:
 
 
 def test_a_digit_is_shown_with_both_predictions_once_it_was_served() -> None:
-    image = Image("d.npz[0]", SQUARE.repeat(4, 0), label=1)
+    image = Row("d.npz[0]", SQUARE.repeat(4, 0), label="1")
     text = shown(secret(0, [0.25, 2.0]), plain(0, [0.25, 2.0001]), Served(1), images=[image])
     assert [line.rstrip() for line in text.splitlines()] == [
         "Served encrypted prediction 1 to client.",

@@ -68,7 +68,12 @@ class Worker:
     async def start(self) -> None:
         app = web.Application(client_max_size=2**26)
         app.add_routes(
-            [web.get(f"/v2/models/{NAME}", self._metadata), web.post(f"/v2/models/{NAME}/infer", self._infer)]
+            [
+                web.get(f"/v2/models/{NAME}", self._metadata),
+                web.post(f"/v2/models/{NAME}/infer", self._infer),
+                web.get("/v2/health/live", self._live),
+                web.get("/triveni/v1/status", self._status),
+            ]
         )
         identity = self.identity or Identity.worker(NAMESPACE, UID, self.epoch, self.party)
         credentials = self.authority.issue(identity)
@@ -111,6 +116,26 @@ class Worker:
                 "architecture": {"layers": [{"kind": "Dense"}, {"kind": self.last_layer}]},
             },
         }
+
+    async def _live(self, request: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "state": "Serving",
+                "epoch": self.epoch,
+                "party": self.party,
+                "granted": 100,
+                "admitted": len(self.seen),
+                "answered": len(self.seen),
+                "requests_waiting": 0,
+                "runs": len(self.seen),
+                "rounds": 37 * len(self.seen),
+                "bytes_sent": 250_000 * len(self.seen),
+                "latency_ms": {"p50": 2.5, "p90": 3.0, "p99": 4.25} if self.seen else {},
+            }
+        )
 
     async def _infer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

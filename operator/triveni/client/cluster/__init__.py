@@ -13,6 +13,6 @@ The API server sees TLS records only: they end in the client and in the workers,
 from triveni.client.cluster.access import Target
 from triveni.client.cluster.entrance import Entrance, reach_to_share
 from triveni.client.cluster.owner import apply_model, delete_model, end_epoch
-from triveni.client.cluster.reach import reach
+from triveni.client.cluster.reach import look, reach
 
-__all__ = ["Entrance", "Target", "apply_model", "delete_model", "end_epoch", "reach", "reach_to_share"]
+__all__ = ["Entrance", "Target", "apply_model", "delete_model", "end_epoch", "look", "reach", "reach_to_share"]

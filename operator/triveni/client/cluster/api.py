@@ -1,4 +1,4 @@
-"""The calls that are made to the API server: get, list, patch and delete objects, forward a port of a pod."""
+"""The calls that are made to the API server: get, list, patch and delete objects, read a log, forward a port."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -22,6 +22,8 @@ CALL_S = 20.0
 
 CLOSE_S = 1.0
 """How long the other end of a websocket may take to say goodbye."""
+
+LONGEST_LINE = 2**20
 
 MODELS = "apis/triveni.dev/v1alpha1", "securemodels"
 SECRETS = "api/v1", "secrets"
@@ -97,6 +99,42 @@ class Api:
     async def delete(self, kind: Kind, name: str) -> bool:
         """Delete an object; False if there is none; raises as `get`."""
         return await self._call("DELETE", self._url(kind, name), f"delete {kind[1]} {name}") is not None
+
+    async def all(self, kind: Kind, *, everywhere: bool = False) -> list[Object]:
+        """The objects of the namespace, or of all; raises as `get`."""
+        url = f"{self._access.server}/{kind[0]}/{kind[1]}" if everywhere else self._url(kind)
+        try:
+            answer = await self._get(url, f"list {kind[1]}")
+        except NotAllowed as error:
+            raise NotAllowed(error.needed, None if everywhere else error.namespace, error.rights) from None
+        return list((answer or {}).get("items") or ())
+
+    async def log(self, pod: str, *, follow: bool, tail: int) -> AsyncIterator[str]:
+        """The last lines of a pod's log, and with `follow` all that come until the pod ends.
+
+        Nothing of a pod that has no log (yet, or any more); raises as `get`.
+        """
+        needed = "get pods/log"
+        url = f"{self._url(PODS, pod)}/log?tailLines={tail}{'&follow=true' if follow else ''}"
+        timeout = aiohttp.ClientTimeout(total=None if follow else CALL_S, sock_connect=CALL_S)
+        try:
+            async with self._session.get(
+                url,
+                timeout=timeout,
+                proxy=self._access.proxy,
+                server_hostname=self._access.server_name,
+                allow_redirects=False,
+            ) as response:
+                self._require_allowed(response.status, needed)
+                if response.status == 200:
+                    rest = b""
+                    async for piece in response.content.iter_any():
+                        *lines, rest = (rest + piece).split(b"\n")
+                        for line in lines:
+                            yield line.decode(errors="replace")
+                        rest = rest[-LONGEST_LINE:]
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from error
 
     async def forward(self, pod: str, port: int) -> PodStream:
         """A connection to a port of a pod.

@@ -41,13 +41,18 @@ class NotAuthenticated(ClientError):
 
 @dataclass(eq=False)
 class NotAllowed(ClientError):
-    """RBAC allows less than is needed; `needed` is a verb and a resource, `rights` all that there should be."""
+    """RBAC allows less than is needed; `needed` is a verb and a resource, `rights` all that there should be.
+
+    `namespace` is None of what is wanted of all namespaces.
+    """
 
     needed: str
-    namespace: str
+    namespace: str | None
     rights: str
 
     def __str__(self) -> str:
+        if self.namespace is None:
+            return f"you may not {self.needed} in all namespaces; name one with --namespace"
         return f"you may not {self.needed} in namespace {self.namespace}; ask for a Role there with: {self.rights}"
 
 

@@ -19,6 +19,18 @@ WORKER_PORT = 8443
 
 
 @asynccontextmanager
+async def look(target: Target, rights: str) -> AsyncIterator[tuple[Api, Access]]:
+    """The API server, to be read only; `rights` as in `Api`.
+
+    Raises:
+        KubeconfigUnusable: there is no way to it.
+    """
+    access = await Access.of(target)
+    async with Api(access, target.name, rights) as api:
+        yield api, access
+
+
+@asynccontextmanager
 async def reach(target: Target) -> AsyncIterator[Connection]:
     """A connection by way of the API server.
 

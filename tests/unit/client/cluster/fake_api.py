@@ -90,6 +90,7 @@ class FakeApi:
     model: dict[str, Any] | None = field(default_factory=model)
     pods: list[dict[str, Any]] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
+    logs: dict[str, list[str]] = field(default_factory=dict)
     forbidden: set[str] = field(default_factory=set)
     failure: str | None = None
     forwards: list[str] = field(default_factory=list)
@@ -165,6 +166,30 @@ class FakeApi:
         self.model = None
         return web.json_response({"kind": "Status", "status": "Success"})
 
+    async def _models(self, request: web.Request) -> web.Response:
+        if "namespace" in request.match_info:
+            self._require(request, "list securemodels")
+        elif "list securemodels everywhere" in self.forbidden:
+            raise web.HTTPForbidden
+        return web.json_response({"items": [] if self.model is None else [self.model]})
+
+    async def _log(self, request: web.Request) -> web.StreamResponse:
+        """All lines; who follows gets those that are added, until the pod is gone."""
+        self._require(request, "get pods/log")
+        name = request.match_info["name"]
+        if name not in self.logs:
+            raise web.HTTPBadRequest  # as of a container that waits to start
+        response = web.StreamResponse()
+        await response.prepare(request)
+        sent = max(0, len(self.logs[name]) - int(request.query["tailLines"]))
+        while True:
+            for line in self.logs[name][sent:]:
+                await response.write(f"{line}\n".encode())
+            sent = len(self.logs[name])
+            if request.query.get("follow") != "true" or not any(p["metadata"]["name"] == name for p in self.pods):
+                return response
+            await asyncio.sleep(0.01)
+
     async def _pods(self, request: web.Request) -> web.Response:
         self._require(request, "list pods")
         wanted = dict(label.split("=") for label in request.query["labelSelector"].split(","))
@@ -222,6 +247,9 @@ async def fake_api(*, definition: bool = True, tls: ssl.SSLContext | None = None
             web.get(f"{core}/secrets/{{name}}", api._secret),
             web.get(f"{core}/pods", api._pods),
             web.get(f"{core}/pods/{{name}}/portforward", api._forward),
+            web.get(f"{core}/pods/{{name}}/log", api._log),
+            web.get(f"{own}/securemodels", api._models),
+            web.get("/apis/triveni.dev/v1alpha1/securemodels", api._models),
         ]
     )
     if definition:
