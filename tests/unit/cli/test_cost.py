@@ -21,7 +21,7 @@ def test_rounds_and_bytes_are_those_of_the_program() -> None:
     toy = Toy(4)
     masked(toy)
     cost = cost_of(toy.program())
-    assert cost.protocol == "toy"
+    assert cost.protocol == toy.program().protocol
     assert cost.rounds == 1
     assert cost.online_bytes >= 2 * 4 * 8
     assert cost.busiest_bytes <= cost.online_bytes <= cost.total_bytes
