@@ -32,7 +32,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("example", range(EXAMPLES))
-@pytest.mark.parametrize(("number", "row"), enumerate(TABLE), ids=[row.name[:40] for row in TABLE])
+@pytest.mark.parametrize(("number", "row"), list(enumerate(TABLE)), ids=[row.name[:40] for row in TABLE])
 def test_a_layer_differs_from_plain_keras_by_no_more_than_the_table_says(
     models: Path, number: int, row: Row, example: int
 ) -> None:
