@@ -53,8 +53,9 @@ def owner(models: Models, tmp_path: Path) -> Target:
 
 async def share(owner: Target) -> int:
     """Share the example as a notebook does; in which epoch."""
-    shares = split_model(read_model(PROJECT / "examples/mnist/model.keras"))
+    model = read_model(PROJECT / "examples/mnist/model.keras")
     async with reach_to_share(owner, within=WITHIN_S) as entrance:
+        shares = split_model(model, entrance.protocol)
         addresses = [Address(host, port) for host, port in entrance.workers]
         who = entrance.identity
         await hand_over(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ CONFIG = Config(
 
 BEGINS: dict[str, Any] = {
     "protocol": "ABY3",
-    "architecture": Architecture((3,), (Dense("d", 2),)).document(),
+    "architecture": json.loads(json.dumps(Architecture((3,), (Dense("d", 2),)).document())),
     "sharing": "one",
 }
 
