@@ -28,6 +28,9 @@ COPIED = {"changelog.md": "CHANGELOG.md", "security.md": "SECURITY.md"}
 """Pages of the site that lie at the root of the repository, where people look for them."""
 
 
+LINK = re.compile(r"\[(?P<text>[^]]+)\]\((?P<target>[^)#:]+)[^):]*\)")
+
+
 def main() -> None:
     """Write all of it anew."""
     shutil.rmtree(TARGET, ignore_errors=True)
@@ -35,12 +38,22 @@ def main() -> None:
         for source in DOCS.rglob(pattern):
             target = TARGET / source.relative_to(DOCS)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(source)
+            text = source.read_text()
+            inside = LINK.sub(lambda link, folder=source.parent: _inside(link, folder), text)
+            if inside == text:
+                target.symlink_to(source)  # so that a change is seen at once
+            else:
+                target.write_text(inside)
     for name, page in GENERATED.items():
         write(name, page())
     for name, source_name in COPIED.items():
         # Links are written as seen from the root.
         write(name, re.sub(r"\]\(docs/", "](", (ROOT / source_name).read_text()))
+
+
+def _inside(link: re.Match[str], folder: Path) -> str:
+    """The link, or its text alone if it leads out of docs/: the repository has such a page and the site has not."""
+    return link[0] if (folder / link["target"]).resolve().is_relative_to(DOCS) else link["text"]
 
 
 def write(name: str, text: str) -> None:

@@ -14,6 +14,9 @@ OPERATOR = Path(__file__).parents[2] / "operator"
 
 PACKAGES = ("triveni.keras", "triveni.client", "triveni.client.cluster")
 
+QUIET = {"warn_unknown_params": False, "warn_missing_types": False}
+"""Two that are described together (`namespace, name: ...`) are no parameter of that name."""
+
 INTRO = """# Python
 
 What is meant to be imported, from the docstrings. Everything else may change without a word."""
@@ -21,7 +24,9 @@ What is meant to be imported, from the docstrings. Everything else may change wi
 
 def page() -> str:
     """The whole page."""
-    loader = griffe.GriffeLoader(search_paths=[OPERATOR], docstring_parser=griffe.Parser.google)
+    loader = griffe.GriffeLoader(
+        search_paths=[OPERATOR], docstring_parser=griffe.Parser.google, docstring_options=QUIET
+    )
     package = loader.load("triveni")
     loader.resolve_aliases()
     return document(INTRO, *(block for name in PACKAGES for block in _module(package[name.removeprefix("triveni.")])))
