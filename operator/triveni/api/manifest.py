@@ -19,7 +19,16 @@ from typing import Any, NoReturn
 import yaml
 from pydantic import ValidationError
 
-from triveni.api.model_source import CaBundle, ConfigMapSource, FileSource, HttpSource, S3Source, SecretSource
+from triveni.api.model_source import (
+    CaBundle,
+    ClaimSource,
+    ConfigMapSource,
+    FileSource,
+    HttpSource,
+    OwnerSource,
+    S3Source,
+    SecretSource,
+)
 from triveni.api.problems import Problem, problems_of, shown
 from triveni.api.securemodel import API_GROUP, API_VERSION, KIND, SecureModel
 
@@ -203,9 +212,16 @@ def _model(
             if secret is None:
                 return used, OnServer(s3, authorities)
             return [*used, secret], OnServer(s3, authorities, _secret(path, secret))
-    what = "a volume is mounted only in a cluster"
+        case OwnerSource():
+            raise _elsewhere(path, "owner", "only its owner has the model")
+        case ClaimSource():
+            raise _elsewhere(path, "persistentVolumeClaim", "a volume is mounted only in a cluster")
+
+
+def _elsewhere(path: Path, source: str, what: str) -> InvalidManifest:
+    """The model is where this machine cannot get it from."""
     way_out = f"give the file itself: triveni run {path.name} --model FILE"
-    raise InvalidManifest(path, (Problem("spec.model.source.persistentVolumeClaim", what, way_out),))
+    return InvalidManifest(path, (Problem(f"spec.model.source.{source}", what, way_out),))
 
 
 def _find(documents: Iterable[Document], kind: str, namespace: str, name: str) -> Document | None:

@@ -99,6 +99,7 @@ def _fetched(
         supplied = supply(secure_model)
     except UnusableSource as error:
         raise Unusable(error.field, f"'{error.value}' cannot be fetched", error.way_out) from None
+    assert supplied is not None, "a source on a server is the sharing job's to fetch"
     arguments = [f"--model-source={supplied.words}", *supplied.arguments]
     folders = {places.SOURCE_AUTHORITIES: model.authorities, places.SOURCE_CREDENTIALS: _keys(model, environment)}
     for mount in supplied.mounts:

@@ -165,6 +165,12 @@ def test_a_volume_is_refused_and_a_file_in_its_place_is_not(folder: RunDirectory
     assert parsed(place).place == FilePlace(Path("m.keras").absolute())
 
 
+def test_a_model_that_only_its_owner_has_is_asked_for(folder: RunDirectory) -> None:
+    told = r"source\.owner: only its owner has the model; give the file itself: triveni run m\.yaml --model FILE"
+    with pytest.raises(InvalidManifest, match=told):
+        read_manifest(write(folder, {"owner": {}}))
+
+
 def test_a_model_may_be_two_files_unless_it_has_a_digest(folder: RunDirectory) -> None:
     pair = TwoFiles(Path("m.json"), Path("w.h5"))
     place = place_model(read_manifest(write(folder, {"s3": STORE}), pair), folder, {})
