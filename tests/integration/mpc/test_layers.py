@@ -19,7 +19,7 @@ from triveni.mpc.answer import finished
 from triveni.mpc.lowering import lower
 from triveni.sharing.keras_file import read_model
 
-EXAMPLES = 8
+EXAMPLES = 4
 ROOT = Path(__file__).parents[3]
 
 
