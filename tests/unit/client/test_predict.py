@@ -475,10 +475,11 @@ async def test_closing_leaves_no_socket_open_not_even_of_an_unfinished_request(
 
     make = Sockets.__call__
     monkeypatch.setattr(Sockets, "__call__", remember)
-    workers.parties[2].always = hang
     async with AsyncClient(workers.connection) as client:
+        await client.describe(deadline=20)
+        workers.parties[2].always = hang
         with pytest.raises(DeadlineExceeded):
-            await client.predict(ONE, deadline=0.2)
+            await client.predict(ONE, deadline=1)
     assert len(made) == 6
     assert [one.fileno() for one in made] == [-1] * 6
 
