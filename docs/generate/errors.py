@@ -28,7 +28,7 @@ def page() -> str:
         "## Limits of a body",
         table(("limit", "value"), ((text, f"{getattr(inference, name):,}") for name, text in LIMITS.items())),
         "## Of the command line",
-        exit_codes.EXIT_CODES,
+        table(("exit code", "meaning"), ((str(code), meaning) for code, meaning in exit_codes.MEANINGS.items())),
     )
 
 

@@ -64,6 +64,10 @@ NEEDS = {
 """Of the pages with commands for a cluster, in the order in which least has to be made anew."""
 
 
+PREPARES = re.compile(r"triveni manifest\b")
+"""What makes a file on this machine that a later command takes to the cluster, so that both tiers run it."""
+
+
 def reason_not_to_run(step: Step) -> str | None:
     """Why no test runs this command; None if one does."""
     return next((listed.reason for listed in NOT_RUN if listed.command.match(step.text)), None)
@@ -74,3 +78,8 @@ def place(step: Step) -> Place:
     if step.kind == "command" and reason_not_to_run(step) is not None:
         return Place.NOWHERE
     return Place.CLUSTER if step.kind == "command" and ON_CLUSTER.match(step.text) else Place.HERE
+
+
+def for_cluster(step: Step) -> bool:
+    """Whether whoever does what a page says on a cluster runs this step."""
+    return place(step) is Place.CLUSTER or (step.kind == "command" and bool(PREPARES.match(step.text)))

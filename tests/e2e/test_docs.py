@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import Step, steps
-from tests.docs.places import NEEDS, Needs, Place, place
+from tests.docs.places import NEEDS, Needs, for_cluster
 from tests.docs.shell import Shell
 from tests.e2e.cluster import binaries
 from tests.e2e.cluster.places import PROJECT
@@ -102,6 +102,6 @@ def test_what_a_page_tells_a_reader_to_do_on_a_cluster_works(page: str, reader: 
     reader.begin(NEEDS[page])
     with Shell(reader.folder, reader.environment) as shell:
         for step in steps(page):
-            if place(step) is Place.CLUSTER:
+            if for_cluster(step):
                 status, printed = shell.run(reader.words(step), SECONDS)
                 assert status == step.status, f"{step} ended with {status}: {printed}"
