@@ -16,7 +16,7 @@ LOCKS := bootstrap client worker operator dev docs
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 .PHONY: help setup run test e2e coverage lint format docs docs-serve cluster-up cluster-load cluster-down cluster-status \
-	images bench bench-protocols bench-peers generate lock example notebooks clean
+	images bench bench-protocols bench-models bench-peers generate lock example models notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -150,6 +150,9 @@ bench: setup ## measure; figures go to build/bench.json
 bench-protocols: setup ## measure both protocols at several round trips between the workers
 	@mkdir -p build && $(BIN)/python -m benchmarks.protocols $(ARGS)
 
+bench-models: setup ## serve models people know beside plain Keras; the table goes into docs/models.md
+	@mkdir -p build && $(BIN)/python -m benchmarks.models --docs docs/models.md $(ARGS)
+
 bench-peers: setup ## measure other systems on the same network, in throwaway environments
 	@mkdir -p build && $(BIN)/python -m benchmarks.peers $(ARGS)
 
@@ -187,6 +190,9 @@ example: setup ## train the MNIST example again and write its files
 
 notebooks: setup ## run the example's three notebooks again and store what they show
 	@$(BIN)/python examples/notebooks/run.py
+
+models: setup ## train the models people know again and write their files
+	@$(BIN)/python -m examples.models.train $(ARGS)
 
 clean: ## remove what was built here, .venv too; caches in ~/.cache/triveni stay
 	@[ ! -e build/e2e-cluster/cluster.json ] || $(CLUSTER) down

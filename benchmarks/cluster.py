@@ -1,4 +1,4 @@
-"""The example served on this machine by the local runner, as `triveni run` does, while something is measured."""
+"""A model served on this machine by the local runner, as `triveni run` does, while something is measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import aiohttp
 
 from benchmarks import process
 from benchmarks.example import MANIFEST
-from triveni.api.manifest import read_manifest
+from triveni.api.manifest import Manifest, read_manifest
 from triveni.client import Connection
 from triveni.identity.tls import client_context
 from triveni.local import watch
@@ -109,10 +109,17 @@ class Cluster:
 
 @asynccontextmanager
 async def serving(
-    directory: Path, cache: Path, protocol: str = "ABY3", commands: Commands | None = None
+    directory: Path,
+    cache: Path,
+    protocol: str = "ABY3",
+    commands: Commands | None = None,
+    manifest: Manifest | None = None,
 ) -> AsyncIterator[Cluster]:
-    """Serve without a quota. `directory` is for the connection file, `cache` for compiled programs."""
-    manifest = read_manifest(MANIFEST)
+    """Serve the example, or the model of another manifest, without a quota.
+
+    `directory` is for the connection file, `cache` for compiled programs.
+    """
+    manifest = manifest or read_manifest(MANIFEST)
     secure_model = manifest.secure_model.with_spec(requestQuota=None, protocol=protocol)
     manifest = replace(manifest, secure_model=secure_model)
     path = directory / "connection.json"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pytest
 from benchmarks.example import DIGITS, Example, WrongAnswer
 from benchmarks.figures import FIGURES, TARGETS, Target
 from benchmarks.floor import rounds
+from benchmarks.models import require
+from benchmarks.models_report import BEGIN, END, Row, markdown, percent, replace_table
 from benchmarks.report import missed
 from triveni.mpc.affine import ROWS
 from triveni.mpc.program import PARTIES, Draw, Input, Node, Program
@@ -127,3 +131,60 @@ def test_far_links_cost_each_protocol_half_a_round_trip_for_each_round(tmp_path:
         assert one["engine_ms"] >= 10 * one["rounds"]
         assert one["logit_difference"] < 1e-2
     assert found["SecureNN"]["engine_ms"] < found["ABY3"]["engine_ms"]
+
+
+ROW = Row("mlp", "ABY3", "MLP", 118_282, 200, 0.97, 0.965, 0.995, 2e-5, 30, 1, 61_400, 20_600, 82e3, 12.3, 20, 2.5, 9)
+MACHINE = {"cpu": "a processor", "cores": 2, "kernel_native": True, "load_before": [0.1], "load_after": [1.2]}
+
+
+def test_a_quick_comparison_of_a_model_writes_all_of_its_row_and_shows_the_table(tmp_path: Path) -> None:
+    output, page = tmp_path / "models.json", tmp_path / "models.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    command = [sys.executable, "-m", "benchmarks.models", "--quick", "--model", "mlp", "--protocol", "ABY3"]
+    command += ["--output", str(output), "--docs", str(page)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=QUICK_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = json.loads(output.read_text())["rows"]
+    assert list(row) == list(asdict(ROW))
+    assert row["parameters"] == ROW.parameters
+    assert row["same_digit"] == 1
+    assert 0 < row["difference_max"] < 1e-2
+    assert row["bytes_sent"] >= row["bytes_online"] + row["bytes_ahead"] > 0
+    written = page.read_text()
+    assert written.startswith(f"before\n{BEGIN}\n")
+    assert written.endswith(f"{END}\nafter\n")
+    assert "old" not in written
+    assert done.stdout.count("| MLP |") == written.count("| MLP |") == 2
+
+
+def test_the_table_says_what_a_models_rows_have_in_common_once() -> None:
+    rows = [ROW, replace(ROW, protocol="SecureNN", rounds=13, rounds_ahead=0, same_digit=1.0)]
+    lines = markdown(rows, MACHINE, date(2026, 1, 2)).splitlines()
+    assert "| MLP | 118,282 | 97 % | ABY3 | 96.5 % | 99.5 % | 2.0e-05 |" in lines
+    assert "|  |  |  | SecureNN | 96.5 % | 100 % | 2.0e-05 |" in lines
+    assert "| MLP | ABY3 | 30 + 1 ahead | 61 | 21 | 12.3 | 20 | 2.5 |" in lines
+    assert "Measured 2026-01-02 in one run" in lines[-1]
+    assert "a processor, 2 cores, load 0.1 to 1.2" in lines[-1]
+
+
+def test_a_page_without_a_place_for_the_table_is_left_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"a page\n{BEGIN}\n")
+    with pytest.raises(ValueError, match="needs the lines"):
+        replace_table(page, "table")
+    assert page.read_text() == f"a page\n{BEGIN}\n"
+
+
+def test_a_share_that_is_not_all_is_never_shown_as_all() -> None:
+    assert [percent(share) for share in (1.0, 0.995, 0.97, 0)] == ["100 %", "99.5 %", "97 %", "0 %"]
+
+
+def test_an_answer_of_a_model_that_is_far_from_the_plain_one_is_named_by_its_picture() -> None:
+    plain = np.zeros((3, 10))
+    assert require(plain, plain + 0.01, 0) == pytest.approx(0.01)
+    for wrong in (0.06, np.nan):
+        answers = plain.copy()
+        answers[1, 3] = wrong
+        with pytest.raises(WrongAnswer) as error:
+            require(plain, answers, 5)
+        assert error.value.row == 6
