@@ -14,6 +14,7 @@ import yaml
 
 from tests.e2e.cluster import binaries
 from tests.e2e.cluster.places import PROJECT
+from tests.e2e.operator import NAMESPACE
 from tests.e2e.securemodels import DIGITS, Models, mnist
 from tests.e2e.waiting import eventually
 
@@ -70,7 +71,9 @@ def test_logs_are_those_of_workers_sharing_job_and_operator(serving: Models) -> 
     lines = triveni(serving, "logs", "mnist").splitlines()
     sources = {match[0] for line in lines if (match := re.match(r"e1 (worker \d|sharing)", line))}
     assert sources == {"e1 sharing", *(f"e1 worker {party}" for party in range(3))}
-    told = triveni(serving, "logs", "mnist", "--of", "operator", "--json").splitlines()
+    told = triveni(
+        serving, "logs", "mnist", "--of", "operator", "--operator-namespace", NAMESPACE, "--json"
+    ).splitlines()
     assert told
     assert all(json.loads(line)["source"] == "operator" for line in told)
 
