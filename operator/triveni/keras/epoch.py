@@ -164,5 +164,5 @@ class Epoch:
         )
         reports = tuple(ending.report for ending in endings)
         released = [report.counts.answered for report in reports if report]
-        self._count(min(released, default=0) if len(released) == PARTIES else 0)
+        self._count(min(released, default=0))
         return EpochEnd(cause, detail, reports, self._served, self._shared, self._serving, tuple(watch.status))
