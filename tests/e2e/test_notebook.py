@@ -61,7 +61,7 @@ def test_a_notebook_serves_a_model_that_is_nowhere_in_the_cluster_and_shares_it_
     serving = threading.Thread(target=model.serve, args=(5,))
     serving.start()
     assert np.abs(ask(models, 3) - plain_answers()).max() < 1e-3
-    assert not models.kubectl.exists("jobs", "--all")
+    assert not models.kubectl.exists("jobs")
 
     models.kubectl("delete", "pod", "mnist-e1-worker-1", "--grace-period=0", "--force")
     models.until_ready(epoch=2)

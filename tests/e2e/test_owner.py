@@ -74,7 +74,7 @@ def test_an_owner_shares_a_model_that_is_nowhere_in_the_cluster_and_again_after_
     assert asyncio.run(share(owner)) == 1
     models.until_ready()
     assert np.abs(np.array(models.predict()) - plain_answers()).max() < 1e-3
-    assert not models.kubectl.exists("jobs", "--all")
+    assert not models.kubectl.exists("jobs")
     assert not [name for name in models.objects() if name.endswith("sharing")]
 
     with pytest.raises(SharedAlready):
