@@ -59,7 +59,7 @@ sys.exit(compiler.main())
 def test_the_compiler_gives_out_no_program_that_it_cannot_prove() -> None:
     """Its passes leave out one mask."""
     architecture = Architecture((3,), (Dense("d", 2), Relu("r")))
-    command, data = [sys.executable, "-c", SPOILED], architecture.to_json()
+    command, data = [sys.executable, "-c", SPOILED, "ABY3"], architecture.to_json()
     done = subprocess.run(command, input=data, cwd=ROOT, capture_output=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"is not proved to keep the secrets, so it does not run" in done.stderr.splitlines()[-1]

@@ -105,7 +105,7 @@ def with_headers(part: Part, **headers: str) -> Part:
 
 GOOD = of_shapes((1, *ROW))
 LONGEST = 32 * 2 * 8 * 28 * 28 + (16 << 10)
-NEEDED = "[rows, 28, 28, 1] with 1 to 32 rows, the same for both, is needed"
+NEEDED = "[rows, 28, 28, 1] with 1 to 32 rows, the same for all, is needed"
 
 MALFORMED: dict[str, tuple[Part, Reason, str]] = {
     "a row of another shape": (
@@ -191,7 +191,7 @@ MALFORMED: dict[str, tuple[Part, Reason, str]] = {
     "no tensors": (
         Part(b'{"id": "bad", "inputs": []}', {}),
         Reason.MALFORMED,
-        "inputs: []; a list of 1 to 4096 tensors is needed",
+        "inputs: (); worker 0 takes component_0 and component_1",
     ),
     "a body that ends early": (
         Part(GOOD.body[:-8], GOOD.headers),
