@@ -165,7 +165,11 @@ async def test_shares_are_taken_once_and_another_architecture_is_refused(shared:
         await shared.put_shares()
     assert caught.value.reason is Reason.FORBIDDEN
     session = shared.session(Identity.sharing_job("default", "uid", 1))
-    document = {"protocol": "ABY3", "architecture": ARCHITECTURE.document(), "sharing": "of another splitting"}
+    document = {
+        "protocol": shared.protocol,
+        "architecture": ARCHITECTURE.document(),
+        "sharing": "of another splitting",
+    }
     async with session.put(shared.url(1, "/triveni/v1/architecture"), json=document) as response:
         assert response.status == 403
         assert "is being shared in this epoch already" in (await response.json())["error"]
