@@ -68,7 +68,7 @@ class Shell:
         assert self._bash.stdin
         mark = f"done-{uuid4().hex}"
         self._command.write_text(command + "\n")
-        self._bash.stdin.write(f"source {self._command} </dev/null; echo; echo {mark} $?\n".encode())
+        self._bash.stdin.write(f"source {self._command} </dev/null; status=$?; echo; echo {mark} $status\n".encode())
         self._bash.stdin.flush()
         assert self._bash.stdout
         said = _read_to(self._bash.stdout, re.compile(rf"\n{mark} (\d+)\n"), seconds, command)
