@@ -89,18 +89,22 @@ def what_is_wrong(models: Models, cases: Sequence[BadSpec]) -> list[str]:
         models.kubectl.apply(*web_server())
         models.kubectl("wait", "pod/web", "--for=condition=Ready", "--timeout=120s")
     models.kubectl.apply(*(document for case in cases for document in (*case.objects, case.document)))
-    wrong: list[str] = []
+    wrong: dict[str, str] = {case.name: "" for case in cases}
 
-    def are_told() -> bool:
+    def have_told() -> bool:
+        """Each once: what may pass is tried again, and meanwhile the condition tells of that."""
         statuses = {found["metadata"]["name"]: found.get("status", {}) for found in models.kubectl.get("securemodels")}
-        wrong[:] = [told for case in cases if (told := untold(case, statuses[case.name]))]
+        for case in [case for case in cases if case.name in wrong]:
+            wrong[case.name] = untold(case, statuses[case.name])
+            if not wrong[case.name]:
+                del wrong[case.name]
         return not wrong
 
     with suppress(AssertionError):
-        eventually(are_told, TOLD_S, "every SecureModel says what is wrong with it")
-    wrong += [f"{name} was restarted" for name in restarted(models.kubectl)]
+        eventually(have_told, TOLD_S, "every SecureModel says what is wrong with it")
+    again = [f"{name} was restarted" for name in restarted(models.kubectl)]
     models.kubectl("delete", "securemodels", "--all")
-    return wrong
+    return [*wrong.values(), *again]
 
 
 def untold(case: BadSpec, status: Mapping[str, Any]) -> str:

@@ -46,9 +46,8 @@ NOWHERE = {"nodeSelector": {"example.com/moon": "far-side"}}
 
 
 def of_epoch(name: str, number: int = 1) -> set[str]:
-    """What the operator makes for one epoch of a SecureModel."""
-    workers = {f"{kind}/{name}-e{number}-worker-{party}" for kind in ("Pod", "Secret") for party in range(3)}
-    return workers | {f"Secret/{name}-e{number}-sharing"}
+    """What the operator makes for one epoch of a SecureModel whose workers do not run yet."""
+    return {f"{kind}/{name}-e{number}-worker-{party}" for kind in ("Pod", "Secret") for party in range(3)}
 
 
 def lasting(name: str) -> set[str]:
@@ -213,7 +212,7 @@ def test_while_the_operator_is_upgraded_not_one_request_fails(operator: Operator
 def test_fifty_securemodels_at_once_all_get_their_objects_and_cost_little(operator: Operator, models: Models) -> None:
     names = [f"model-{number:02}" for number in range(MANY)]
     models.apply([mnist(name, workers=NOWHERE)[0] for name in names])
-    want = {"Pod": 3, "Service": 3, "Secret": 6, "NetworkPolicy": 2, "PodDisruptionBudget": 1}
+    want = {"Pod": 3, "Service": 3, "Secret": 5, "NetworkPolicy": 2, "PodDisruptionBudget": 1}
 
     def all_there() -> bool:
         kinds = Counter(name.partition("/")[0] for name in models.objects())
