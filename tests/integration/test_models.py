@@ -12,11 +12,10 @@ import pytest
 
 from benchmarks.zoo import ZOO, Model
 from tests.integration.cluster import ROOT, Cluster
+from tests.integration.compile_ahead import compile_ahead
 from triveni.api.securemodel import Protocol
 from triveni.client import Client
-from triveni.mpc.compile import compile_program
 from triveni.mpc.compile.driver import PROTOCOLS
-from triveni.sharing.keras_file import read_model
 
 PICTURES = 4
 """Of each model, in one batch; `make bench-models` asks for all 200."""
@@ -37,15 +36,25 @@ for model, pictures, answers in json.loads(sys.argv[1]):
 of_each_model = pytest.mark.parametrize("model", ZOO, ids=[model.name for model in ZOO])
 
 
+@pytest.fixture(scope="module")
+def compiled(request: pytest.FixtureRequest, programs: Path) -> Path:
+    """The cache with the programs of the models; the workers' patience is for smaller ones."""
+    wanted = {
+        (item.callspec.params["protocol"], item.callspec.params["model"].path)
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module and "compiled" in item.fixturenames
+    }
+    compile_ahead(programs, {protocol: sorted(path for p, path in wanted if p == protocol) for protocol in PROTOCOLS})
+    return programs
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @of_each_model
 def test_a_model_served_in_secret_answers_as_plain_keras(
-    model: Model, protocol: Protocol, tmp_path: Path, programs: Path
+    model: Model, protocol: Protocol, tmp_path: Path, compiled: Path
 ) -> None:
     images, expected = model.images()[:PICTURES], model.answers()[:PICTURES]
-    # Ahead of the workers, whose patience is for smaller models.
-    compile_program(read_model(model.path).architecture, protocol, cache=programs)
-    with Cluster(tmp_path, programs, protocol=protocol) as cluster:
+    with Cluster(tmp_path, compiled, protocol=protocol) as cluster:
         cluster.start()
         job = cluster.start_sharing("--protocol", protocol, model=model.path)()
         assert job.code == 0, job.log

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.compile_ahead import compile_ahead
 from triveni.mpc.compile import compile_program
 from triveni.mpc.program import Program
 from triveni.sharing.keras_file import KerasModel, read_model
@@ -26,22 +27,41 @@ def keras_nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def file_of(name: str, keras_nets: Path) -> Path:
+    return EXAMPLE if name == "mnist" else keras_nets / f"{name}.keras"
+
+
 @pytest.fixture(scope="session")
 def model_of(keras_nets: Path) -> Callable[[str], KerasModel]:
     """The model of a net, or of the example, by its name."""
-    return cache(lambda name: read_model(EXAMPLE if name == "mnist" else keras_nets / f"{name}.keras"))
+    return cache(lambda name: read_model(file_of(name, keras_nets)))
+
+
+PROGRAMS = {"program_of": "ABY3", "securenn_program_of": "SecureNN"}
 
 
 @pytest.fixture(scope="session")
-def program_of(model_of: Callable[[str], KerasModel], programs: Path) -> Callable[[str], Program]:
+def compiled(request: pytest.FixtureRequest, keras_nets: Path, programs: Path) -> Path:
+    """The cache with the programs of all nets that the selected tests name."""
+    wanted: dict[str, set[str]] = {}
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "name" in item.callspec.params:
+            for fixture in PROGRAMS.keys() & set(item.fixturenames):
+                wanted.setdefault(PROGRAMS[fixture], set()).add(item.callspec.params["name"])
+    compile_ahead(programs, {p: [file_of(name, keras_nets) for name in sorted(names)] for p, names in wanted.items()})
+    return programs
+
+
+@pytest.fixture(scope="session")
+def program_of(model_of: Callable[[str], KerasModel], compiled: Path) -> Callable[[str], Program]:
     """The program of a net, compiled once for all tests."""
-    return cache(lambda name: compile_program(model_of(name).architecture, cache=programs, timeout=120))
+    return cache(lambda name: compile_program(model_of(name).architecture, cache=compiled, timeout=120))
 
 
 @pytest.fixture(scope="session")
-def securenn_program_of(model_of: Callable[[str], KerasModel], programs: Path) -> Callable[[str], Program]:
+def securenn_program_of(model_of: Callable[[str], KerasModel], compiled: Path) -> Callable[[str], Program]:
     """The same in SecureNN."""
-    return cache(lambda name: compile_program(model_of(name).architecture, "SecureNN", cache=programs, timeout=120))
+    return cache(lambda name: compile_program(model_of(name).architecture, "SecureNN", cache=compiled, timeout=120))
 
 
 TRACE = """

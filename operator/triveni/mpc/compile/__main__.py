@@ -14,6 +14,7 @@ import sys
 from triveni.mpc.architecture import Architecture, InvalidArchitecture
 from triveni.mpc.compile.driver import COMPILER
 from triveni.mpc.passes import optimise
+from triveni.mpc.program import Program
 from triveni.mpc.prove import Unproven, require_proof
 
 PR_SET_PDEATHSIG = 1
@@ -24,18 +25,31 @@ def main() -> int:
     _end_with_parent()
     gc.disable()  # a short life in which nothing is thrown away
     try:
-        from triveni.mpc.compile.trace import Untraceable, trace
+        from triveni.mpc.compile.trace import Untraceable
     except ImportError as error:
         sys.stderr.write(f"{error.name} is not installed here; install triveni[compile]\n")
         return 1
     try:
-        program = optimise(trace(Architecture.from_json(sys.stdin.buffer.read()), sys.argv[1], COMPILER))
-        require_proof(program)
+        program = compile_here(Architecture.from_json(sys.stdin.buffer.read()), sys.argv[1])
     except (InvalidArchitecture, Untraceable, Unproven) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.buffer.write(program.to_json())
     return 0
+
+
+def compile_here(architecture: Architecture, protocol: str) -> Program:
+    """The proved program of an architecture, made in this process.
+
+    Raises:
+        InvalidArchitecture, Untraceable: see `trace`.
+        Unproven: it is not shown to keep the secrets.
+    """
+    from triveni.mpc.compile.trace import trace
+
+    program = optimise(trace(architecture, protocol, COMPILER))
+    require_proof(program)
+    return program
 
 
 def _end_with_parent() -> None:

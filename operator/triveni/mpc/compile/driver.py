@@ -75,15 +75,20 @@ def compile_program(
     if cache is None:
         return _checked(_run(architecture, protocol, timeout), architecture, protocol)
     cache.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(b"\0".join([COMPILER.encode(), protocol.encode(), architecture.to_json()])).hexdigest()
-    path = cache / f"{name}.program.json"
-    with _lock(cache / f"{name}.lock", deadline):
+    path = cached_at(cache, architecture, protocol)
+    with _lock(path.with_name(path.name.replace(".program.json", ".lock")), deadline):
         cached = _cached(path, architecture, protocol)
         if cached is None:
             data = _run(architecture, protocol, deadline - time.monotonic())
             cached = _checked(data, architecture, protocol)
             _write(path, data)
     return cached
+
+
+def cached_at(cache: Path, architecture: Architecture, protocol: str) -> Path:
+    """The file in which `compile_program` keeps a program."""
+    name = hashlib.sha256(b"\0".join([COMPILER.encode(), protocol.encode(), architecture.to_json()])).hexdigest()
+    return cache / f"{name}.program.json"
 
 
 def _cached(path: Path, architecture: Architecture, protocol: str) -> Program | None:
