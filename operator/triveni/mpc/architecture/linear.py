@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -29,7 +30,7 @@ class Dense(Layer):
         return _with_bias({"kernel": (shape[-1], self.units)}, self.units, self.use_bias)
 
 
-class Sliding(Layer):
+class Sliding(Layer, ABC):
     """What all convolutions share: a kernel that slides over the axes of an image or a series, channels last."""
 
     kernel_size: Shape
@@ -49,9 +50,9 @@ class Sliding(Layer):
             return same_pads(shape[:-1], self.reach, self.strides)
         return tuple((reach - 1 if self.padding == "causal" else 0, 0) for reach in self.reach)
 
+    @abstractmethod
     def channels(self, shape: Shape) -> int:
         """Channels of the result."""
-        raise NotImplementedError
 
     def _after(self, shape: Shape) -> Shape:
         both = max(self.strides) > 1 and max(self.dilation_rate) > 1
