@@ -19,7 +19,7 @@ from tests.e2e.cluster.cluster import DEFAULT_NODES, Cluster, at, why_not
 from tests.e2e.cluster.guard import guarded
 from tests.e2e.cluster.places import PROJECT
 from tests.e2e.diagnosis import diagnose
-from tests.e2e.namespaces import fresh_namespaces
+from tests.e2e.namespaces import fresh_namespaces, until_all_are_gone
 from tests.e2e.operator import Operator
 from tests.e2e.securemodels import Models
 from tests.e2e.tools import Helm, Kubectl
@@ -60,11 +60,12 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Kubectl:
-    """kubectl, as the cluster's administrator."""
+def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
+    """kubectl, as the cluster's administrator; at the end nothing is left of the tests' namespaces."""
     kubectl = Kubectl(binaries.kubectl(), cluster.places.kubeconfig)
     request.config.stash[_KUBECTL] = kubectl
-    return kubectl
+    yield kubectl
+    until_all_are_gone(kubectl)
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +76,7 @@ def cluster_helm(cluster: Cluster) -> Helm:
 
 @pytest.fixture
 def namespace(kubectl: Kubectl) -> Iterator[str]:
-    """A namespace with pod security `restricted`, gone with everything in it at the end of the test."""
+    """A namespace with pod security `restricted`, deleted with everything in it at the end of the test."""
     with fresh_namespaces(kubectl, 1) as (within,):
         yield within.namespace
 

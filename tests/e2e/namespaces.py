@@ -7,15 +7,31 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 from tests.e2e.tools import Kubectl
+from tests.e2e.waiting import eventually
+
+PREFIX = "test-"
 
 
 @contextmanager
 def fresh_namespaces(kubectl: Kubectl, count: int) -> Iterator[list[Kubectl]]:
-    """kubectl in each of some new namespaces with pod security `restricted`; gone with everything at the end."""
-    names = [f"test-{uuid4().hex[:8]}" for _ in range(count)]
+    """kubectl in each of some new namespaces with pod security `restricted`; deleted with everything at the end.
+
+    Nobody waits for that here; `until_all_are_gone` does, once.
+    """
+    names = [f"{PREFIX}{uuid4().hex[:8]}" for _ in range(count)]
     kubectl.apply(*(_namespace(name) for name in names))
     yield [kubectl.within(name) for name in names]
-    kubectl("delete", "namespace", *names, "--timeout=170s")
+    kubectl("delete", "namespace", *names, "--wait=false")
+
+
+def until_all_are_gone(kubectl: Kubectl) -> None:
+    """Wait until no namespace of any test is left."""
+    eventually(lambda: not _left(kubectl), 170, "the namespaces of all tests are gone")
+
+
+def _left(kubectl: Kubectl) -> list[str]:
+    names = [namespace["metadata"]["name"] for namespace in kubectl.get("namespaces")]
+    return [name for name in names if name.startswith(PREFIX)]
 
 
 def _namespace(name: str) -> dict[str, object]:
