@@ -4,7 +4,8 @@
 #     buildah build --target worker -t triveni-worker .
 #
 # What changes seldom comes first: Debian, then the locked requirements, triveni itself last, so that a change of its
-# code builds in seconds and ships in one small layer. Nothing that installs or compiles is in a finished image.
+# code builds in seconds and ships in one small layer. Nothing that installs or compiles is in a finished image, no shell
+# either, and nothing with a setuid bit: it starts from nothing but the files that image/lean.py picks out.
 
 FROM docker.io/library/debian:bookworm-slim AS runtime
 # Where packages come from is the machine's matter, not the image's: files that say so can be given, for the build only.
@@ -19,6 +20,11 @@ ENV PATH=/opt/triveni/bin:$PATH \
 LABEL org.opencontainers.image.vendor="Triveni" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim"
+
+
+FROM runtime AS lean
+COPY image/lean.py /build/
+RUN python3 /build/lean.py /lean /build/packages.json
 
 
 FROM runtime AS build
@@ -72,20 +78,50 @@ RUN /build/venv/bin/python -m pip install -q --no-cache-dir --no-compile --no-de
     && $COMPILE /source
 
 
-FROM runtime AS operator
+# What each image holds, Debian's packages and Python's, in the image itself.
+FROM operator-requirements AS operator-sbom
+COPY --from=source /source /source
+COPY --from=lean /build/packages.json /build/
+COPY image/sbom.py /build/
+RUN mkdir -p /sbom/usr/share/triveni \
+    && python3 /build/sbom.py triveni-operator /build/packages.json /opt/triveni/lib/python3.11/site-packages /source \
+        > /sbom/usr/share/triveni/sbom.cdx.json
+
+
+FROM worker-requirements AS worker-sbom
+COPY --from=source /source /source
+COPY --from=lean /build/packages.json /build/
+COPY image/sbom.py /build/
+RUN mkdir -p /sbom/usr/share/triveni \
+    && python3 /build/sbom.py triveni-worker /build/packages.json /opt/triveni/lib/python3.11/site-packages /source \
+        > /sbom/usr/share/triveni/sbom.cdx.json
+
+
+FROM scratch AS finished
+COPY --from=lean /lean /
+ENV PATH=/opt/triveni/bin:/usr/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+LABEL org.opencontainers.image.vendor="Triveni" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+
+FROM finished AS operator
 LABEL org.opencontainers.image.title="triveni-operator" \
       org.opencontainers.image.description="Watches SecureModels and keeps their workers"
 COPY --from=operator-requirements /opt/triveni /opt/triveni
 COPY --from=source /source /opt/triveni/lib/python3.11/site-packages
+COPY --from=operator-sbom /sbom /
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "triveni.controller"]
 
 
-FROM runtime AS worker
+FROM finished AS worker
 LABEL org.opencontainers.image.title="triveni-worker" \
       org.opencontainers.image.description="One of three parties that answer private predictions; also the sharing job"
 COPY --from=worker-requirements /opt/triveni /opt/triveni
 COPY --from=source /source /opt/triveni/lib/python3.11/site-packages
+COPY --from=worker-sbom /sbom /
 ENV HOME=/tmp
 USER 65532:65532
 CMD ["python", "-m", "triveni.worker"]

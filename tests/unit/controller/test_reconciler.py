@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.controller.world import KEY, World
 from triveni.api.status import Phase
-from triveni.controller.cluster import Refused
+from triveni.controller.cluster import Object, Refused
 from triveni.controller.decide.failing import MAX_UNSERVED
 from triveni.controller.metrics import Metrics
 from triveni.controller.objects import Settings
@@ -64,6 +64,27 @@ def test_all_objects_but_those_that_share_the_model_are_there_before_any_pod_has
         "QuotaReached": "False",
         "PartiesIndependent": "Unknown",
     }
+
+
+def test_no_pod_of_an_epoch_is_made_before_its_grant_is_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, granted = World(), []
+    create = world.cluster.create
+
+    async def watched(document: Object) -> Object:
+        if document["kind"] == "Pod":
+            epoch = world.status.epoch
+            number = int(document["metadata"]["labels"]["triveni.dev/epoch"])
+            granted.append((number, epoch and epoch.number, epoch and epoch.grant))
+        return await create(document)
+
+    monkeypatch.setattr(world.cluster, "create", watched)
+    world.bring_up()
+    world.serve(4)
+    world.kill_worker(1)
+    world.reconcile()
+    world.wait(13)
+    world.bring_up()
+    assert granted == [(1, 1, 10)] * 3 + [(2, 2, 6)] * 3
 
 
 def test_the_model_is_shared_once_the_workers_run_and_then_it_serves() -> None:

@@ -85,6 +85,12 @@ def test_contributions_and_private_secrets_are_never_the_same() -> None:
     assert len({bytes_of(private_secret()) for _ in range(100)}) == 100
 
 
+def test_key_material_is_from_the_systems_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda size: bytes(range(size)))
+    assert new_contribution() == ONE
+    assert bytes_of(private_secret()) == bytes_of(Secret(ONE))
+
+
 def test_a_stream_differs_for_every_secret_context_holders_and_run() -> None:
     streams = [
         stream(),

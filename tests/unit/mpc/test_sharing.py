@@ -30,6 +30,16 @@ def test_two_splits_of_one_secret_share_no_component(protocol: str) -> None:
     assert not np.isin(np.concatenate(first), np.concatenate(second)).any()
 
 
+@protocols
+def test_every_component_but_the_last_is_from_the_systems_generator(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[bytes] = []
+    monkeypatch.setattr("os.urandom", lambda size: drawn.append(bytes([len(drawn) + 1]) * size) or drawn[-1])
+    components = split(np.zeros((2, 5), np.int64), protocol)
+    assert [component.tobytes() for component in components[:-1]] == drawn
+
+
 @pytest.mark.parametrize(("protocol", "component"), [(p, c) for p in HELD for c in range(component_count(p))])
 def test_every_component_of_a_constant_secret_looks_uniform(protocol: str, component: int) -> None:
     """Mean number of ones in each of the 64 bit positions over 4096 words: within six standard deviations."""

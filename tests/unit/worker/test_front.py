@@ -438,6 +438,23 @@ async def test_a_fault_of_the_worker_is_no_text_for_a_client_and_no_data_in_the_
     assert "4242" not in json.dumps(served.log)
 
 
+async def test_no_word_of_a_request_or_of_weights_is_in_the_log(served: Served) -> None:
+    """Served, refused and failed, at the level that tells the most."""
+    word = 0x0123_4567_89AB_CDEF
+    request = [Tensor(f"component_{c}", np.full((1, *ROW), word)) for c in (1, 2)]
+    assert (await served.infer(*body_of(request)))[0] == 200
+    assert (await served.infer(*body_of(request[:1])))[0] == 400
+    weights, length = body_of([Tensor("dense/component_1", np.array([word]))])
+    async with served.sharing.put("/triveni/v1/shares", data=weights, headers={HEADER_LENGTH: str(length)}) as response:
+        assert response.status == 200
+    served.host.fault = ValueError(str(word))
+    async with served.alice.get("/triveni/v1/status") as response:
+        assert response.status == 500
+    said = json.dumps(served.log)
+    assert "a request failed" in said
+    assert not [form for form in (str(word), f"{word:x}", str(word.to_bytes(8, "little"))[2:-1]) if form in said]
+
+
 async def test_answers_that_are_being_sent_leave_before_the_front_stops(served: Served) -> None:
     waiting = asyncio.Event()
     served.host.desk.act = waiting.wait

@@ -6,7 +6,10 @@ import asyncio
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from triveni.api.inference import Reason
 from triveni.mpc.architecture import Architecture, Dense
@@ -55,3 +58,17 @@ async def test_whoever_splits_the_model_anew_is_refused_before_any_share_is_sent
     assert not same.done(), "the same again waits for the same answer"
     service._preparing.cancel()  # type: ignore[union-attr]  # it waits for peers that never come
     assert {type(error) for error in await asyncio.gather(first, same, return_exceptions=True)} == {Refused}
+
+
+async def test_shares_are_taken_once() -> None:
+    service = Service(CONFIG, Log.to("info", {}, io.StringIO()))
+    loaded: Any = SimpleNamespace(model=SimpleNamespace(share_bytes=7))
+    service._loaded = loaded
+    assert service.share_bytes() == 7
+    service._loading = True
+    with pytest.raises(Refused, match="holds its shares already; start a new epoch"):
+        service.share_bytes()
+    service._loading = False
+    service._served.set()
+    with pytest.raises(Refused, match="holds its shares already; start a new epoch"):
+        service.share_bytes()

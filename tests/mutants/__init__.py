@@ -1,0 +1,1 @@
+"""Mutation evidence: deliberate breakages of the product, and the test that catches each (`make mutants`)."""
