@@ -16,7 +16,7 @@ LOCKS := bootstrap client worker operator dev docs
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 .PHONY: help setup run test e2e coverage lint format docs docs-serve cluster-up cluster-load cluster-down cluster-status \
-	images bench bench-protocols bench-models bench-peers generate lock example models notebooks clean
+	images sbom audit mutants bench bench-protocols bench-models bench-peers generate lock example models notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,15 @@ coverage: setup ## the tests again but those on a cluster, with the lines and br
 	@mkdir -p build
 	@$(BIN)/python -m pytest $(TIERS) --cov --cov-report=term-missing:skip-covered $(ARGS)
 
+mutants: setup ## break the product on purpose, in copies, and show which test catches it (ARGS="-k tls --jobs 1")
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
+# Vulnerabilities become known after a lock was made, so this asks the internet, and is no part of the tests.
+AUDIT := pip-audit==2.10.1
+audit: setup ## look up the locked versions among the known vulnerabilities; needs the internet
+	@$(BIN)/uv tool run --from $(AUDIT) pip-audit --strict --disable-pip --require-hashes \
+	    $(LOCKS:%=-r requirements/%.lock) $(ARGS)
+
 lint: setup ## ruff, mypy, import contracts
 	$(call say,'ruff')
 	@$(BIN)/ruff check --quiet
@@ -141,6 +150,9 @@ cluster-status: setup ## what of it is up, and how to talk to it
 
 images: setup ## build the two images, with Docker or with buildah
 	@$(CLUSTER) images
+
+sbom: setup ## build them; what they are made of goes to build/sbom (CycloneDX)
+	@$(CLUSTER) sbom
 
 # --- measure ------------------------------------------------------------------------------------------------------
 

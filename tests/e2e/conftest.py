@@ -34,6 +34,12 @@ _KUBECTL = pytest.StashKey[Kubectl]()
 
 
 @pytest.fixture(scope="session")
+def archives() -> list[Path]:
+    """The archives of the two images of this checkout: the operator's, the worker's."""
+    return images.build()
+
+
+@pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A cluster of three nodes with both images; down again at the end, also if this process is killed."""
     if standing := os.environ.get(STANDING):
@@ -48,7 +54,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     build.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="e2e-", dir=build))
     cluster = at(directory)
-    archives = images.build()
+    archives: list[Path] = request.getfixturevalue("archives")
     with ExitStack() as stack:
         stack.enter_context(guarded(directory))
         stack.callback(cluster.down)

@@ -112,14 +112,12 @@ def _run(trees: Sequence[Tree], mutants: Sequence[Mutant], limit_s: float) -> li
 
 def _tell(futures: Sequence[Future[Row]]) -> None:
     """A line for each mutant as it is done."""
-    left, done_so_far = set(futures), 0
+    left, told = set(futures), 0
     while left:
         done, left = wait(left, return_when=FIRST_COMPLETED)
         for row in (future.result() for future in done):
-            number = len(futures) - len(left)
-            print(
-                f"[{number:3}/{len(futures)}] {row.outcome.value:8} {row.seconds:6.1f} s  {row.mutant.name}", flush=True
-            )
+            told += 1
+            _say(f"[{told:3}/{len(futures)}] {row.outcome.value:8} {row.seconds:6.1f} s  {row.mutant.name}")
 
 
 def _report(rows: Sequence[Row]) -> int:

@@ -9,6 +9,7 @@ start NODE          switch it on again
 exec NODE CMD ...   run a command on a node
 prepare             install and build what `up` needs, and start nothing
 images              build both images; their archives
+sbom                build both images; their bills of materials, in build/sbom
 check               whether a cluster can come up here; if not, why
 """
 
@@ -23,7 +24,7 @@ from tests.e2e.cluster import binaries, images
 from tests.e2e.cluster.cluster import DEFAULT_NODES, Cluster, at, why_not
 from tests.e2e.cluster.commands import ClusterError
 from tests.e2e.cluster.guard import guarded
-from tests.e2e.cluster.places import STANDING, Places
+from tests.e2e.cluster.places import PROJECT, STANDING, Places
 
 
 def main() -> int:
@@ -67,6 +68,8 @@ def _run(options: argparse.Namespace) -> int:
             images.build()
         case "images":
             _print("\n".join(map(str, images.build())))
+        case "sbom":
+            _print("\n".join(map(str, images.bills(PROJECT / "build" / "sbom"))))
         case "check":
             if reason := why_not():
                 raise ClusterError(reason)
@@ -93,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.e2e.cluster", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    names = ("up", "load", "down", "status", "kill", "start", "exec", "prepare", "images", "check")
+    names = ("up", "load", "down", "status", "kill", "start", "exec", "prepare", "images", "sbom", "check")
     each = {name: commands.add_parser(name, parents=[common]) for name in names}
     each["up"].add_argument("--nodes", type=int, default=DEFAULT_NODES)
     each["up"].add_argument("--bare", action="store_true", help="without our images")

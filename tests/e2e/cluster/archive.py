@@ -39,6 +39,31 @@ def read(path: Path) -> Archive:
     return Archive(path, described["RepoTags"][0], _digest(config), layers)
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is inside an image: its configuration, and its files by path, without the slash at the front."""
+
+    config: dict[str, Any]
+    files: dict[str, tarfile.TarInfo]
+    texts: dict[str, bytes]
+
+
+def contents(path: Path, *wanted: str) -> Contents:
+    """What an archive's image is made of, with the content of the `wanted` files. A later layer takes none away."""
+    files: dict[str, tarfile.TarInfo] = {}
+    texts: dict[str, bytes] = {}
+    with tarfile.open(path) as tar:
+        described = _json(tar, "manifest.json")[0]
+        for name in described["Layers"]:
+            with tarfile.open(fileobj=tar.extractfile(name)) as layer:
+                for entry in layer:
+                    file = entry.name.removeprefix("./").strip("/")
+                    files[file] = entry
+                    if file in wanted:
+                        texts[file] = _content(layer, entry.name)
+        return Contents(_json(tar, described["Config"])["config"], files, texts)
+
+
 def write_thin(archive: Archive, known: Collection[str], to: Path) -> None:
     """Write the image again, in the layout of the Open Container Initiative, without the layers that are `known`."""
     with tarfile.open(archive.path) as source, tarfile.open(to, "w") as target:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.e2e.cluster import base_image, debian, progress
+from tests.e2e.cluster import archive, base_image, debian, progress
 from tests.e2e.cluster.appearing import locked
 from tests.e2e.cluster.cluster import docker_answers
 from tests.e2e.cluster.commands import run, run_logged
@@ -21,6 +21,9 @@ from tests.e2e.cluster.places import PROJECT, cache
 TARGETS = ("operator", "worker")
 KEPT = 2
 """Archives of each image that stay."""
+
+SBOM = "usr/share/triveni/sbom.cdx.json"
+"""Where an image says what it is made of."""
 
 _MACHINE = "/mnt"
 """Where a build sees the files that say how this machine reaches package registries: a folder that every image has."""
@@ -44,6 +47,16 @@ def build() -> list[Path]:
             return [_archived(target, _with_buildah(target, arguments)) for target in TARGETS]
 
 
+def bills(to: Path) -> list[Path]:
+    """Build both images; their bills of materials, as files in the directory `to`."""
+    to.mkdir(parents=True, exist_ok=True)
+    written = []
+    for target, image in zip(TARGETS, build(), strict=True):
+        written.append(to / f"triveni-{target}.cdx.json")
+        written[-1].write_bytes(archive.contents(image, SBOM).texts[SBOM])
+    return written
+
+
 def _with_docker(target: str) -> str:
     run_logged(_log(target), "docker", "build", "--target", target, "--tag", name(target), PROJECT)
     return run("docker", "image", "inspect", "--format={{.Id}}", name(target)).strip()
@@ -58,19 +71,19 @@ def _with_buildah(target: str, arguments: list[str]) -> str:
 def _archived(target: str, identity: str) -> Path:
     archives = cache() / "archives"
     archives.mkdir(parents=True, exist_ok=True)
-    archive = archives / f"{target}-{identity.removeprefix('sha256:')[:12]}.tar"
-    if not archive.exists():
-        unfinished = archive.with_suffix(".new")
+    file = archives / f"{target}-{identity.removeprefix('sha256:')[:12]}.tar"
+    if not file.exists():
+        unfinished = file.with_suffix(".new")
         unfinished.unlink(missing_ok=True)
         if docker_answers():
             run("docker", "save", "--output", unfinished, name(target))
         else:
             run("buildah", "push", "--quiet", name(target), f"docker-archive:{unfinished}:{name(target)}")
-        unfinished.rename(archive)
-    os.utime(archive)
-    for old in sorted(archives.glob(f"{target}-*.tar"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
+        unfinished.rename(file)
+    os.utime(file)
+    for old in sorted(archives.glob(f"{target}-*.tar"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
         old.unlink()
-    return archive
+    return file
 
 
 def _log(target: str) -> Path:
