@@ -18,13 +18,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-WANTED = ("base-files", "ca-certificates", "libstdc++6", "netbase", "python3", "tzdata")
+WANTED = ("base-files", "ca-certificates", "libstdc++6", "python3", "tzdata")
 """What an image is for; libstdc++6 is TensorFlow's. What these depend on comes along."""
 
 LEFT_OUT = frozenset({"debconf", "dpkg", "libc-bin", "perl-base", "tar"})
 """What only installing packages needs, and so neither these nor what they depend on."""
 
-PROGRAMS = ("/usr/bin", "/usr/sbin", "/usr/lib/ssl/misc")
+PROGRAMS = ("/usr/bin", "/usr/sbin", "/usr/lib/ssl/misc", "/etc/update-motd.d")
 """Where there is nothing but programs; of these only Python stays."""
 
 MADE = (

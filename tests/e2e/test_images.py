@@ -42,14 +42,14 @@ def bill(image: Contents) -> dict[str, Any]:
 
 def test_nobody_runs_as_root_or_can_become_it(image: Contents) -> None:
     assert image.config["User"] == "65532:65532"
-    assert b"\ntriveni:x:65532:65532:" in image.texts["etc/passwd"]
+    assert b"\ntriveni:x:65532:" in image.texts["etc/passwd"]
     assert [name for name, entry in image.files.items() if entry.mode & 0o6000] == []
 
 
 def test_nothing_but_what_is_for_temporary_files_may_be_written_by_all(image: Contents) -> None:
     open_to_all = {name for name, entry in image.files.items() if entry.mode & 0o002 and not entry.issym()}
     assert open_to_all == {"tmp", "var/tmp"}
-    assert {image.files[name].mode for name in open_to_all} == {0o1777}
+    assert {image.files[name].mode & 0o7777 for name in open_to_all} == {0o1777}
 
 
 def test_of_programs_there_is_python_and_no_shell_compiler_or_package_manager(image: Contents) -> None:
@@ -61,11 +61,8 @@ def test_of_programs_there_is_python_and_no_shell_compiler_or_package_manager(im
 
 
 def test_nothing_is_left_of_what_installed_and_built_it(image: Contents) -> None:
-    remains = re.compile(
-        r"build/|etc/apt|var/lib/(?:apt|dpkg)|.*/site-packages/(?:pip|uv|ensurepip)/|.*pip\.conf|.*\.[ch]$"
-    )
-    found = [name for name in files(image) if remains.match(name)]
-    assert [name for name in found if "/triveni/mpc/execute/kernel/" not in name and "/numpy/" not in name] == []
+    remains = re.compile(r"build/|etc/apt/|var/lib/(?:apt|dpkg)/|.*/site-packages/(?:pip|uv|ensurepip)/|.*pip\.conf")
+    assert [name for name in files(image) if remains.match(name)] == []
 
 
 def test_the_operator_computes_nothing_and_holds_no_tensorflow(archives: list[Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import ssl
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,21 @@ def test_suspending_ends_the_workers_and_resuming_serves_the_rest(models: Models
     status = models.until_ready(epoch=2)
     assert status["epoch"]["grant"] == 6
     models.predict(images=DIGITS[:1])
+
+
+def test_nobody_takes_back_what_was_charged(models: Models) -> None:
+    """Not even whoever may write the status."""
+
+    def status(**fields: object) -> list[str]:
+        change = json.dumps({"status": fields or None})
+        return ["patch", "securemodel", "mnist", "--subresource=status", "--type=merge", f"--patch={change}"]
+
+    models.apply(mnist(requestQuota=9, suspend=True))
+    models.until("Ready", "False", "Suspended")
+    models.kubectl(*status(quota={"charged": 5}))
+    assert "never taken back" in models.kubectl.fails(*status(quota={"charged": 4}))
+    assert "never forgotten" in models.kubectl.fails(*status(quota=None))
+    assert models.status()["quota"]["charged"] == 5
 
 
 def test_with_recovery_never_a_lost_worker_is_the_end_and_said_so(models: Models) -> None:

@@ -90,6 +90,17 @@ def test_rules_say_what_to_do() -> None:
     assert all(set(rule) == {"rule", "message"} and rule["message"] for rule in rules)
 
 
+def test_what_was_charged_and_counted_is_never_taken_back() -> None:
+    rules = {(path, rule["rule"]) for path, schema in ALL.items() for rule in schema.get(RULES, ())}
+    assert {
+        ("", "!has(oldSelf.status) || has(self.status)"),
+        (".status", "!has(oldSelf.quota) || has(self.quota)"),
+        (".status", "!has(oldSelf.epoch) || has(self.epoch)"),
+        (".status.quota", "self.charged >= oldSelf.charged"),
+        (".status.epoch", "self.number >= oldSelf.number"),
+    } <= rules
+
+
 def test_lists_and_maps_are_bounded_so_that_rules_stay_cheap() -> None:
     unbounded = [
         path
