@@ -12,10 +12,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.mutants.mutant import LISTS, ROOT, Mutant, Stale, read
 from tests.mutants.outcome import Outcome
@@ -35,8 +36,8 @@ class Row:
     said: str
 
 
-class Interrupted(Exception):
-    """Ctrl-C."""
+Work = TypeVar("Work")
+Result = TypeVar("Result")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,64 +61,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     directory = Path(tempfile.mkdtemp(prefix="triveni-mutants-"))
     try:
         trees = [Tree(directory / str(number), options.root) for number in range(jobs)]
-        said = _unbroken(trees[0], mutants, options.limit)
-        if said is not None:
-            return _error(f"the tests do not pass without any breakage, so they show nothing:\n{said}")
-        rows = _run(trees, mutants, options.limit)
-    except (KeyboardInterrupt, Interrupted):
+        tests = sorted({test for mutant in mutants for test in mutant.tests})
+        _say(f"{len(mutants)} mutants; first their {len(tests)} tests without any of them")
+        for code, said in _together(trees, _parts(tests, jobs), lambda tree, part: tree.run(part, 10 * options.limit)):
+            if code != 0:
+                return _error(f"the tests do not pass without any breakage, so they show nothing:\n{_last(said)}")
+        rows = _together(trees, mutants, lambda tree, mutant: _row(tree, mutant, options.limit), _tell)
+    except KeyboardInterrupt:
         return _error("interrupted", 130)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return _report(rows)
 
 
-def _unbroken(tree: Tree, mutants: Sequence[Mutant], limit_s: float) -> str | None:
-    """Run all tests in the tree as it is; what pytest said if not all pass: then no failure would show anything."""
-    tests = sorted({test for mutant in mutants for test in mutant.tests})
-    _say(f"{len(mutants)} mutants; first their {len(tests)} tests without any of them")
-    try:
-        code, said = tree.run(tests, 10 * limit_s)
-    except KeyboardInterrupt:
-        tree.stop()
-        raise
-    return None if code == 0 else _last(said)
+def _parts(tests: Sequence[str], count: int) -> list[Sequence[str]]:
+    """The tests in at most so many parts; those of one file stay together as far as they can."""
+    size = -(-len(tests) // count)
+    return [tests[start : start + size] for start in range(0, len(tests), size)]
 
 
-def _run(trees: Sequence[Tree], mutants: Sequence[Mutant], limit_s: float) -> list[Row]:
+def _row(tree: Tree, mutant: Mutant, limit_s: float) -> Row:
+    started = time.monotonic()
+    outcome, said = tree.verdict(mutant, limit_s)
+    return Row(mutant, outcome, time.monotonic() - started, said)
+
+
+def _together(
+    trees: Sequence[Tree],
+    work: Sequence[Work],
+    do: Callable[[Tree, Work], Result],
+    tell: Callable[[int, int, Result], None] = lambda _number, _of, _result: None,
+) -> list[Result]:
+    """Do each piece of work in some tree, as many at once as there are trees; the results in order.
+
+    `tell` is told of each as it is done. Ctrl-C ends what runs.
+    """
     free: queue.SimpleQueue[Tree] = queue.SimpleQueue()
     for tree in trees:
         free.put(tree)
 
-    def one(mutant: Mutant) -> Row:
+    def one(piece: Work) -> Result:
         tree = free.get()
-        started = time.monotonic()
         try:
-            outcome, said = tree.verdict(mutant, limit_s)
+            return do(tree, piece)
         finally:
             free.put(tree)
-        return Row(mutant, outcome, time.monotonic() - started, said)
 
     with ThreadPoolExecutor(len(trees)) as pool:
-        waiting = [pool.submit(one, mutant) for mutant in mutants]
+        futures = [pool.submit(one, piece) for piece in work]
         try:
-            _tell(waiting)
-        except KeyboardInterrupt:
-            for future in waiting:
+            for number, future in enumerate(as_completed(futures), 1):
+                tell(number, len(futures), future.result())
+        except BaseException:
+            for future in futures:
                 future.cancel()
             for tree in trees:
                 tree.stop()
-            raise Interrupted from None
-        return [future.result() for future in waiting]
+            raise
+    return [future.result() for future in futures]
 
 
-def _tell(futures: Sequence[Future[Row]]) -> None:
-    """A line for each mutant as it is done."""
-    left, told = set(futures), 0
-    while left:
-        done, left = wait(left, return_when=FIRST_COMPLETED)
-        for row in (future.result() for future in done):
-            told += 1
-            _say(f"[{told:3}/{len(futures)}] {row.outcome.value:8} {row.seconds:6.1f} s  {row.mutant.name}")
+def _tell(number: int, of: int, row: Row) -> None:
+    _say(f"[{number:3}/{of}] {row.outcome.value:8} {row.seconds:6.1f} s  {row.mutant.name}")
 
 
 def _report(rows: Sequence[Row]) -> int:

@@ -44,6 +44,20 @@ def test_for_every_mask_of_the_example_that_is_spoiled_the_proof_fails_or_the_ma
     assert caught > 0.9 * len(rows), f"{caught} of {len(rows)} masks are needed"
 
 
+SMALL = """
+import triveni.mpc.compile.__main__ as compiler
+from triveni.mpc.architecture import Architecture, Dense, Relu
+for protocol in ("ABY3", "SecureNN"):
+    print(compiler.compile_here(Architecture((3,), (Dense("d", 2), Relu("r"))), protocol).protocol)
+"""
+
+
+def test_a_small_network_is_proved_in_each_protocol() -> None:
+    """What every mask of the compiler's is in already, in a moment."""
+    done = subprocess.run([sys.executable, "-c", SMALL], cwd=ROOT, capture_output=True, timeout=240, check=False)
+    assert (done.returncode, done.stdout) == (0, b"ABY3\nSecureNN\n"), done.stderr.decode()[-1000:]
+
+
 SPOILED = """
 import sys
 import triveni.mpc.compile.__main__ as compiler

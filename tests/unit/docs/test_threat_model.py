@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -27,6 +28,13 @@ def promises() -> Iterator[tuple[str, list[str]]]:
             yield promise, tests.split(", ")
 
 
+@cache
+def functions(path: str) -> set[str]:
+    """The functions at the top of a file."""
+    nodes = ast.parse((ROOT / path).read_text()).body
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
 PROMISES = dict(promises())
 
 NAMED = sorted({test for tests in PROMISES.values() for test in tests})
@@ -44,8 +52,7 @@ def test_a_test_that_a_promise_names_is_there(test: str) -> None:
     found = ROOT / path
     assert path.startswith("tests/"), test
     if name:
-        tree = ast.parse(found.read_text())
-        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        assert name in functions(path)
     else:
         assert found.is_file() or list(found.glob("test_*.py"))
 

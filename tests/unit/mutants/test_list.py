@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.mutants.outcome import Outcome, outcome
 MUTANTS = read()
 
 
+@cache
 def functions(path: Path) -> set[str]:
     """What a test file defines at its top: functions, classes, and names that something is assigned to."""
     found: set[str] = set()
