@@ -59,8 +59,8 @@ def of_python(distribution: metadata.Distribution) -> Component:
     about = distribution.metadata
     name = re.sub(r"[-_.]+", "-", about["Name"]).lower()
     component = _component(name, distribution.version, f"pkg:pypi/{name}@{quote(distribution.version, safe='')}")
-    if expression := about.get("License-Expression"):
-        component["licenses"] = [{"expression": expression}]
+    if "License-Expression" in about:
+        component["licenses"] = [{"expression": about["License-Expression"]}]
     return component
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from tests.mutants.mutant import ROOT, Mutant
@@ -40,8 +40,10 @@ class Tree:
 
     def run(self, tests: Sequence[str], limit_s: float) -> tuple[int | None, str]:
         """pytest's exit code, None if it takes longer than `limit_s`, and what it said."""
-        command = [sys.executable, "-m", "pytest", "-q", "-rf", "--tb=short", "-p", "no:cacheprovider", *tests]
-        paths = {"PYTHONPATH": str(self._root / "operator"), "XDG_CACHE_HOME": str(self._cache), "COLUMNS": "1000"}
+        # `limit_s` is the only limit: a test that takes long is not one that fails.
+        options = ("-q", "-rf", "--tb=short", "--timeout=0", "-p", "no:cacheprovider")
+        command = [sys.executable, "-m", "pytest", *options, *tests]
+        paths = {"PYTHONPATH": str(self._root / "operator"), "XDG_CACHE_HOME": str(self._cache), "COLUMNS": "120"}
         environment = os.environ | paths | {"PYTHONDONTWRITEBYTECODE": "1"}
         if self._stopped:
             return None, ""
@@ -78,34 +80,25 @@ class Tree:
         file = self._root / mutant.file
         source = file.read_text()
         file.write_text(mutant.broken(source))
-        native = file.suffix in (".c", ".h")
-        if native:
-            kept = _build_kernel(self._root)
         try:
-            yield
+            with _kernel_of(self._root) if file.suffix in (".c", ".h") else nullcontext():
+                yield
         finally:
             file.write_text(source)
-            if native:
-                kept.rename(kept.with_suffix(""))
 
 
-def _build_kernel(root: Path) -> Path:
-    """Build the kernel of a tree, quickly; where the one of before is kept."""
+@contextmanager
+def _kernel_of(root: Path) -> Iterator[None]:
+    """The kernel of a tree as its source is now, built quickly; afterwards the one of before."""
     (built,) = (root / KERNEL).parents[1].glob("_kernel*.so")
-    kept = built.with_suffix(".so.kept")
-    built.rename(kept)
-    include = sysconfig.get_path("include")
-    flags = [
-        "-O1",
-        "-fwrapv",
-        "-fno-strict-aliasing",
-        "-shared",
-        "-fPIC",
-        f"-I{include}",
-        f"-I{(root / KERNEL).parent}",
-    ]
-    subprocess.run(["cc", *flags, str(root / KERNEL), "-o", str(built)], check=True, capture_output=True)
-    return kept
+    kept = built.rename(built.with_suffix(".kept"))
+    includes = (f"-I{directory}" for directory in (sysconfig.get_path("include"), (root / KERNEL).parent))
+    flags = ["-O1", "-fwrapv", "-fno-strict-aliasing", "-shared", "-fPIC"]
+    try:
+        subprocess.run(["cc", *flags, *includes, str(root / KERNEL), "-o", str(built)], check=True, capture_output=True)
+        yield
+    finally:
+        kept.replace(built)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
