@@ -6,8 +6,12 @@ import os
 import signal
 import sys
 
+from triveni.worker.process import overwrite_freed_memory, protect_memory
+
 # A signal that comes while the rest is being loaded is kept until there is someone to handle it.
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+if __name__ == "__main__":
+    overwrite_freed_memory()
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the ring has no use for it, and its threads cost memory
 os.environ["SSL_CERT_FILE"] = os.devnull  # aiohttp would load all public authorities; a worker trusts none of them
 
@@ -17,7 +21,6 @@ from pathlib import Path  # noqa: E402
 
 from triveni.worker.config import Config, InvalidConfig  # noqa: E402
 from triveni.worker.log import Log  # noqa: E402
-from triveni.worker.process import protect_memory  # noqa: E402
 from triveni.worker.service import live  # noqa: E402
 from triveni.worker.state import EndReason  # noqa: E402
 

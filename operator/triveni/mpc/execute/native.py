@@ -77,6 +77,7 @@ class NativeBackend:
         )
 
     def erase(self) -> int:
+        self._kernel.wipe_stack()
         np.frombuffer(self._arena, np.uint8)[: self._used] = 0
         return self._used
 

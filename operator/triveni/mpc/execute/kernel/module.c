@@ -2,6 +2,7 @@
  *
  *   check(tape, arena_bytes) -> int          number of the first record that must not be executed, or -1
  *   run(tape, first, count, arena) -> None   executes records of a checked tape; without the GIL
+ *   wipe_stack() -> None                     overwrites what computations have left on the calling thread's stack
  *   variants() -> tuple[str, ...]            instruction sets that this processor has, slowest first
  *   use(variant) -> None                     choose one; the last of them is chosen at import
  *
@@ -154,6 +155,16 @@ static PyObject *kernel_run(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+enum { STACK_BYTES = 1 << 16 }; /* more than the frames of all records' computations together */
+
+static PyObject *kernel_wipe_stack(PyObject *self, PyObject *unused)
+{
+    (void)self, (void)unused;
+    volatile char stack[STACK_BYTES];
+    for (int i = 0; i < STACK_BYTES; i++) stack[i] = 0;
+    Py_RETURN_NONE;
+}
+
 static PyObject *kernel_variants(PyObject *self, PyObject *unused)
 {
     (void)self, (void)unused;
@@ -181,6 +192,7 @@ static PyObject *kernel_use(PyObject *self, PyObject *args)
 static PyMethodDef methods[] = {
     {"check", kernel_check, METH_VARARGS, "check(tape, arena_bytes): the first bad record, or -1"},
     {"run", kernel_run, METH_VARARGS, "run(tape, first, count, arena): execute records of a checked tape"},
+    {"wipe_stack", kernel_wipe_stack, METH_NOARGS, "wipe_stack(): overwrite what is left on this thread's stack"},
     {"variants", kernel_variants, METH_NOARGS, "variants(): instruction sets of this processor, slowest first"},
     {"use", kernel_use, METH_VARARGS, "use(variant): choose an instruction set"},
     {NULL, NULL, 0, NULL},
