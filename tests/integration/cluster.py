@@ -117,6 +117,7 @@ class Cluster:
         grant: rows; None for no limit.
         worker: how a worker is started, with what follows the interpreter; `{party}` stands for its number.
         sharing: the same for the sharing job.
+        protocol: of workers and sharing job.
         config: fields of the workers' configuration.
     """
 
@@ -128,12 +129,13 @@ class Cluster:
         *,
         worker: Sequence[str] = WORKER,
         sharing: Sequence[str] = SHARING,
+        protocol: str = "ABY3",
         **config: Any,
     ) -> None:
         self.directory = directory
         self.authority = Authority.create(NAMESPACE, UID)
         self._ports = ports.choose(None)
-        self._worker, self._sharing = worker, sharing
+        self._worker, self._sharing, self.protocol = worker, sharing, protocol
         self._config = {"grant": grant, "cache": str(programs)} | config
         self._numbers = itertools.count()
         self.workers: dict[int, Worker] = {}
@@ -155,7 +157,7 @@ class Cluster:
             "name": NAME,
             "epoch": EPOCH,
             "party": party,
-            "protocol": "ABY3",
+            "protocol": self.protocol,
             "listen": _here(self._ports.front[party]),
             "peer_listen": _here(self._ports.peer[party]),
             "peers": {str(peer): _here(self._ports.peer[peer]) for peer in range(3) if peer != party},
@@ -179,7 +181,7 @@ class Cluster:
         command = [sys.executable, *self._sharing, "--model", str(model), "--credentials", str(credentials)]
         for port in self._ports.front:
             command += ["--worker", f"{ports.HOST}:{port}"]
-        command += ["--report", str(report), "--timeout", str(TIMEOUT_S), *options]
+        command += ["--report", str(report), "--timeout", str(TIMEOUT_S), "--protocol", self.protocol, *options]
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT)
 
@@ -194,15 +196,15 @@ class Cluster:
 
         return ended
 
-    def share(self) -> None:
-        """Share the example; the workers serve once this returns."""
-        job = self.start_sharing()()
+    def share(self, model: Path = MODEL) -> None:
+        """Share the example, or another model; the workers serve once this returns."""
+        job = self.start_sharing(model=model)()
         assert job.code == 0, job.log
 
-    def serve(self) -> Self:
-        """Start the workers and share the example."""
+    def serve(self, model: Path = MODEL) -> Self:
+        """Start the workers and share the example, or another model."""
         self.start()
-        self.share()
+        self.share(model)
         return self
 
     def ended(self, timeout_s: float = TIMEOUT_S) -> list[int]:
@@ -226,6 +228,11 @@ class Cluster:
     def address(self, party: int) -> tuple[str, int]:
         """Where clients find a worker."""
         return ports.HOST, self._ports.front[party]
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """All ports that the workers listen on."""
+        return frozenset((*self._ports.front, *self._ports.peer))
 
     def connection(self, credentials: Credentials | None = None, *, name: str = "alice") -> Connection:
         """What a client needs, with its own certificate."""
@@ -282,12 +289,13 @@ class Part:
     headers: Mapping[str, str]
 
 
-def parts_of(request_id: str, components: Sequence[NDArray[np.int64]]) -> list[Part]:
-    """A request from the three components of its rows, for the three workers."""
+def parts_of(request_id: str, components: Sequence[NDArray[np.int64]], protocol: str = "ABY3") -> list[Part]:
+    """A request from the components of its rows, for the three workers; one that holds none is told how many rows."""
     parts = []
     for party in range(3):
-        tensors = [Tensor(f"component_{c}", components[c]) for c in components_of(party)]
-        length, chunks = encode({"id": request_id}, tensors)
+        tensors = [Tensor(f"component_{c}", components[c]) for c in components_of(party, protocol)]
+        header = {"id": request_id, **({} if tensors else {"parameters": {"rows": len(components[0])}})}
+        length, chunks = encode(header, tensors)
         parts.append(Part(b"".join(chunks), {HEADER_LENGTH: str(length)}))
     return parts
 
@@ -317,16 +325,15 @@ class BareClient:
             connection.close()
 
 
-def revealed(replies: Sequence[Reply]) -> NDArray[np.float64]:
-    """The answer from the three workers' replies; their replicated components have to agree."""
-    answers = []
-    for reply in replies:
+def revealed(replies: Sequence[Reply], protocol: str = "ABY3") -> NDArray[np.float64]:
+    """The answer from the three workers' replies; components that several hold have to agree."""
+    components: dict[int, NDArray[np.int64]] = {}
+    for party, reply in enumerate(replies):
         assert reply.status == 200, reply.refusal
-        _, (first, second) = decode(reply.body, reply.headers[HEADER_LENGTH], "outputs")
-        answers.append((first.data, second.data))
-    for component in range(3):
-        assert np.array_equal(answers[component][0], answers[component - 1][1])
-    return fixed_point("ABY3").decode(reveal(answers[0][0], answers[1][0], answers[2][0]))
+        _, tensors = decode(reply.body, reply.headers[HEADER_LENGTH], "outputs")
+        for component, tensor in zip(components_of(party, protocol), tensors, strict=True):
+            assert np.array_equal(tensor.data, components.setdefault(component, tensor.data))
+    return fixed_point(protocol).decode(reveal(*components.values()))
 
 
 def _here(port: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 PR_SET_DUMPABLE = 4
 
 OVERWRITING: Mapping[str, str] = {
-    # Whatever is freed is overwritten at once. Small blocks are not kept in glibc's cache, where they would be left out.
+    # Whatever is freed is overwritten at once; and small blocks do not go to glibc's cache, which leaves that out.
     "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
     # Python's own pool of small blocks knows no such thing.
     "PYTHONMALLOC": "malloc",
@@ -28,7 +28,8 @@ def overwrite_freed_memory() -> None:
     if sys.platform != "linux":
         return
     if any(os.environ.get(name) != value for name, value in OVERWRITING.items()):
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **OVERWRITING})
+        environment = {**os.environ, **OVERWRITING}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 (itself)
     for name in OVERWRITING:
         del os.environ[name]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +13,7 @@ from typing import Any
 from tests.integration.cluster import Cluster
 from tests.integration.secrecy import transcript
 from tests.integration.secrecy.transcript import Run
+from triveni.api.inference import HEADER_LENGTH
 
 Mutation = tuple[int, int, str, list[list[int]]]
 """First run, last run, `zero` or `frozen`, and whose keystreams; see `recording_worker`."""
@@ -27,6 +29,17 @@ class Recording:
         """All that a worker has read, connection by connection."""
         files = sorted(path for path in self._folder(party).iterdir() if path.name != "transcript")
         return [path.read_bytes() for path in files]
+
+    def shares(self, party: int) -> tuple[bytes, bytes]:
+        """What the sharing job handed over: the description of the tensors, and their words."""
+        (handed,) = (data for data in self.connections(party) if data.startswith(b"PUT /triveni/v1/shares "))
+        headers, _, body = handed.partition(b"\r\n\r\n")
+        (length,) = re.findall(rb"(?i)\r\n" + HEADER_LENGTH.encode() + rb": *([0-9]+)", headers)
+        return body[: int(length)], body[int(length) :]
+
+    def setup(self, party: int) -> list[bytes]:
+        """What the peers sent once for the epoch."""
+        return transcript.setup(self._folder(party) / "transcript")
 
     def own_files(self, party: int) -> dict[str, bytes]:
         """What a worker says of itself: its log, at level debug, and its report."""

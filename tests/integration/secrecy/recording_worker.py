@@ -20,6 +20,8 @@ from typing import Any, BinaryIO
 from triveni.worker.__main__ import main  # first: it keeps signals until there is someone to handle them
 
 from tests.integration.secrecy.transcript import Phase, Record, write  # isort: skip
+import numpy as np
+
 from triveni.identity.tls import peer_identity
 from triveni.mpc.execute.machine import Links, Machine
 from triveni.mpc.randomness import Keystreams
@@ -50,13 +52,13 @@ def record_connections(directory: Path) -> None:
 class Recorded:
     """Links whose received messages are written down."""
 
-    def __init__(self, links: Links, file: BinaryIO, run: int, phase: Phase) -> None:
+    def __init__(self, links: Links, file: BinaryIO, run: int, phase: Callable[[], Phase]) -> None:
         self._links, self._file, self._run, self._phase = links, file, run, phase
         self.send = links.send
 
     def receive_into(self, peer: int, buffer: memoryview) -> None:
         self._links.receive_into(peer, buffer)
-        write(self._file, Record(self._run, self._phase, peer, bytes(buffer)))
+        write(self._file, Record(self._run, self._phase(), peer, bytes(buffer)))
 
 
 def record_runs(file: BinaryIO) -> None:
@@ -64,12 +66,13 @@ def record_runs(file: BinaryIO) -> None:
     ahead, online = Machine.ahead, Machine.online
 
     def recorded_ahead(self: Machine, run: int, rows: int, links: Links) -> None:
-        ahead(self, run, rows, Recorded(links, file, run, Phase.AHEAD))
+        links = Recorded(links, file, run, lambda: Phase.AHEAD if self._set_up else Phase.SETUP)
+        ahead(self, run, rows, links)
 
     def recorded_online(self: Machine, run: int, rows: int, x: Any, links: Links) -> Any:
-        for number, words in enumerate(x):
+        for number, words in enumerate(x or [np.zeros(0, np.int64)]):
             write(file, Record(run, Phase.REQUEST, number, words.tobytes()))
-        return online(self, run, rows, x, Recorded(links, file, run, Phase.ONLINE))
+        return online(self, run, rows, x, Recorded(links, file, run, lambda: Phase.ONLINE))
 
     Machine.ahead, Machine.online = recorded_ahead, recorded_online  # type: ignore[method-assign]
 

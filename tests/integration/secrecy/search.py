@@ -1,4 +1,4 @@
-"""Looks for secret numbers in what a worker received, in every form in which they could stand there.
+"""Looks for secret numbers in what a worker received or holds, in every form in which they could stand there.
 
 Forms, at every byte offset: the fixed point word (64 bits, either byte order), float64 (either byte order), two
 neighbouring float32 (one alone has 32 bits, which chance alone would find), and decimal text. Words near zero are left
@@ -8,9 +8,10 @@ out: they are found wherever there are zero bytes, and give nothing away.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,6 @@ from triveni.mpc.fixedpoint import fixed_point
 
 LEAST_WORD = 2**12
 
-NUMBERS = fixed_point("ABY3")
-
-LEAST_VALUE = LEAST_WORD / NUMBERS.scale
-
 SHORT_TEXT, LONG_TEXT, IN_A_ROW = 5, 10, 4
 """A number of at least LONG_TEXT characters tells by itself; shorter ones do if IN_A_ROW of them follow one another,
 since logs count things too. Still shorter ones are passed over."""
@@ -30,6 +27,40 @@ since logs count things too. Still shorter ones are passed over."""
 NUMBER = re.compile(rb"-?[0-9](?:[0-9.]|e-)*[0-9]")
 
 PIECE = 1 << 20
+
+
+Label = TypeVar("Label", bound=Hashable)
+
+
+class Patterns(Generic[Label]):
+    """Words of 64 bits to look for, each with a label."""
+
+    def __init__(self, labelled: Iterable[tuple[Label, NDArray[np.uint64]]]) -> None:
+        labels: dict[int, Label] = {}
+        for label, words in labelled:
+            labels |= dict.fromkeys(words.ravel().tolist(), label)
+        self._words = np.array(sorted(labels), np.uint64)
+        self._labels = [labels[int(word)] for word in self._words]
+        self._filter = np.zeros(1 << 24, bool)
+        self._filter[_hash(self._words)] = True
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def find(self, data: bytes) -> Iterator[tuple[int, Label]]:
+        """Where each stands in `data`, at any byte; in no order."""
+        if not self._labels:
+            return
+        for start in range(0, len(data), PIECE):
+            piece = data[start : start + PIECE + 7]
+            for offset in range(min(8, len(piece) - 7)):
+                words = np.frombuffer(piece, "<u8", (len(piece) - offset) // 8, offset)
+                places = np.flatnonzero(self._filter[_hash(words)])
+                words = words[places]
+                at = np.minimum(np.searchsorted(self._words, words), len(self) - 1)
+                found = self._words[at] == words
+                for place, word in zip(places[found].tolist(), at[found].tolist(), strict=True):
+                    yield start + offset + 8 * place, self._labels[word]
 
 
 class Form(StrEnum):
@@ -52,44 +83,25 @@ class Hit:
 
 
 class Secrets:
-    """Numbers to look for, by kind (weights, input, logits)."""
+    """Numbers to look for, by kind (weights, input, logits), as they are in one protocol."""
 
-    def __init__(self, kinds: Mapping[str, Iterable[NDArray[np.floating]]]) -> None:
-        patterns: dict[int, Hit] = {}
+    def __init__(self, kinds: Mapping[str, Iterable[NDArray[np.floating]]], protocol: str) -> None:
+        scale = fixed_point(protocol).scale
         self._texts: dict[bytes, str] = {}
+        labelled: list[tuple[Hit, NDArray[np.uint64]]] = []
         for kind, arrays in kinds.items():
             for array in arrays:
-                for form, found in _patterns(array).items():
-                    patterns |= dict.fromkeys(found.tolist(), Hit(kind, form))
-                self._texts |= dict.fromkeys(_texts(array), kind)
-        self._patterns = np.array(sorted(patterns), np.uint64)
-        self._hits = [patterns[int(pattern)] for pattern in self._patterns]
-        self._filter = np.zeros(1 << 24, bool)
-        self._filter[_hash(self._patterns)] = True
-
-    @property
-    def size(self) -> int:
-        """Number of patterns of 64 bits."""
-        return len(self._patterns)
+                labelled += ((Hit(kind, form), words) for form, words in _patterns(array, scale).items())
+                self._texts |= dict.fromkeys(_texts(array, scale), kind)
+        self._patterns = Patterns(labelled)
 
     def expected_by_chance(self, size: int) -> float:
         """How many patterns `size` random bytes are expected to hold."""
-        return self.size * size / 2**64
+        return len(self._patterns) * size / 2**64
 
     def find(self, data: bytes) -> set[Hit]:
         """What is found anywhere in `data`."""
-        return self._find_patterns(data) | self._find_texts(data)
-
-    def _find_patterns(self, data: bytes) -> set[Hit]:
-        found: set[Hit] = set()
-        for start in range(0, len(data), PIECE):
-            piece = data[start : start + PIECE + 7]
-            for offset in range(min(8, len(piece) - 7)):
-                words = np.frombuffer(piece, "<u8", (len(piece) - offset) // 8, offset)
-                words = words[self._filter[_hash(words)]]
-                at = np.minimum(np.searchsorted(self._patterns, words), self.size - 1)
-                found |= {self._hits[i] for i in at[self._patterns[at] == words]}
-        return found
+        return {hit for _, hit in self._patterns.find(data)} | self._find_texts(data)
 
     def _find_texts(self, data: bytes) -> set[Hit]:
         found: set[Hit] = set()
@@ -104,14 +116,15 @@ class Secrets:
         return found
 
 
-def _patterns(array: NDArray[np.floating]) -> dict[Form, NDArray[np.uint64]]:
+def _patterns(array: NDArray[np.floating], scale: float) -> dict[Form, NDArray[np.uint64]]:
     values = array.ravel().astype(np.float64)
-    words = np.rint(values * NUMBERS.scale).astype(np.int64)
+    least = LEAST_WORD / scale
+    words = np.rint(values * scale).astype(np.int64)
     words = np.unique(words[np.abs(words) >= LEAST_WORD])
-    doubles = np.unique(values[np.abs(values) >= LEAST_VALUE])
+    doubles = np.unique(values[np.abs(values) >= least])
     singles = values.astype("<f4")
     pairs = np.stack([singles[:-1], singles[1:]], 1)
-    pairs = pairs[(np.abs(pairs) >= LEAST_VALUE).all(1)]
+    pairs = pairs[(np.abs(pairs) >= least).all(1)]
     return {
         Form.WORD: words.astype("<i8").view("<u8"),
         Form.WORD_BIG_ENDIAN: words.astype(">i8").view("<u8"),
@@ -121,11 +134,11 @@ def _patterns(array: NDArray[np.floating]) -> dict[Form, NDArray[np.uint64]]:
     }
 
 
-def _texts(array: NDArray[np.floating]) -> set[bytes]:
+def _texts(array: NDArray[np.floating], scale: float) -> set[bytes]:
     texts: set[str] = set()
     for value in np.unique(array).tolist():
-        if abs(value) >= LEAST_VALUE:
-            texts |= {repr(value), str(np.float32(value)), f"{value:.6f}", str(round(value * NUMBERS.scale))}
+        if abs(value) >= LEAST_WORD / scale:
+            texts |= {repr(value), str(np.float32(value)), f"{value:.6f}", str(round(value * scale))}
     return {text.encode() for text in texts if len(text) >= SHORT_TEXT}
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from tests.integration.cluster import MODEL
 from tests.integration.secrecy.conftest import Honest, Spoiled
-from tests.integration.secrecy.search import NUMBERS, Form, Hit, Secrets
+from tests.integration.secrecy.search import Form, Hit, Secrets
+from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.lowering import lower
 from triveni.sharing.keras_file import read_model
 
@@ -27,7 +28,7 @@ def weights() -> list[NDArray[np.floating]]:
 def secrets(weights: list[NDArray[np.floating]], honest: Honest, keras_logits: NDArray[np.float32]) -> Secrets:
     """Everything that no worker may learn."""
     logits = [*honest.logits, keras_logits[0]]
-    return Secrets({"weights": weights, "input": [honest.digit, honest.noise], "logits": logits})
+    return Secrets({"weights": weights, "input": [honest.digit, honest.noise], "logits": logits}, honest.protocol)
 
 
 @workers
@@ -46,14 +47,15 @@ def test_no_weight_input_or_logit_is_in_a_workers_log_and_report(honest: Honest,
 
 
 def test_an_input_that_was_not_split_is_found_where_it_went(spoiled: Spoiled) -> None:
-    secrets = Secrets({"input": [spoiled.noise]})
+    secrets = Secrets({"input": [spoiled.noise]}, "ABY3")
     found = [set().union(*map(secrets.find, spoiled.recording.connections(party))) for party in (0, 2)]
     assert all(Hit("input", Form.WORD) in hits for hits in found)
 
 
 def test_an_input_in_a_log_is_found(honest: Honest, secrets: Secrets) -> None:
     log = honest.recording.own_files(0)["worker-0.log"]
-    for written in honest.digit.ravel().tolist(), NUMBERS.encode(honest.digit, "input").ravel().tolist():
+    words = fixed_point(honest.protocol).encode(honest.digit, "input")
+    for written in honest.digit.ravel().tolist(), words.ravel().tolist():
         assert secrets.find(log + f'{{"event": "got", "words": {written}}}\n'.encode()) == {Hit("input", Form.TEXT)}
 
 
@@ -63,16 +65,16 @@ def test_a_single_secret_among_all_messages_is_found(
     weights: list[NDArray[np.floating]], honest: Honest, secrets: Secrets, kind: str, form: Form
 ) -> None:
     values = {"weights": weights[0], "input": honest.noise, "logits": honest.logits[0]}[kind].ravel()
-    first = next(i for i in range(len(values)) if (np.abs(values[i : i + 2]) > 0.05).all())
+    first = next(i for i in range(len(values)) if (np.abs(values[i : i + 2]) > 0.1).all())
     messages = bytearray(max(honest.recording.connections(1), key=len))
-    planted = _as(form, values[first : first + 2])
+    planted = _as(form, values[first : first + 2], fixed_point(honest.protocol).scale)
     at = len(messages) // 2 | 1
     messages[at : at + len(planted)] = planted
     assert secrets.find(bytes(messages[at - 1_000_000 : at + 1_000_000])) == {Hit(kind, form)}
 
 
-def _as(form: Form, values: NDArray[np.floating]) -> bytes:
-    word = int(np.rint(float(values[0]) * NUMBERS.scale))
+def _as(form: Form, values: NDArray[np.floating], scale: float) -> bytes:
+    word = int(np.rint(float(values[0]) * scale))
     match form:
         case Form.WORD:
             return word.to_bytes(8, "little", signed=True)

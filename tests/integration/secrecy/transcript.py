@@ -1,5 +1,7 @@
 """What a recording worker writes down of each run: the shares of its input, and every message of its peers.
 
+What is sent once for an epoch comes before the first run.
+
 One file of records, each a fixed header and the bytes that came.
 """
 
@@ -16,12 +18,13 @@ HEADER = struct.Struct("<QBBI")
 
 
 class Phase(IntEnum):
-    """When something came: ahead of the request, with it, or in the rounds after it; or it is the worker's own."""
+    """When something came: ahead of the request, with it, in the rounds after it, once; or it is the worker's own."""
 
     AHEAD = 0
     REQUEST = 1
     ONLINE = 2
     KEYSTREAM = 3
+    SETUP = 4
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,7 +56,8 @@ def read(path: Path) -> Iterator[Record]:
 class Run:
     """The transcript of one request at one worker, in the order in which it came.
 
-    `keystreams` are those that are frozen from this run on, which the worker makes itself.
+    A worker that is given no components has an empty request. `keystreams` are those that are frozen from this run on,
+    which the worker makes itself.
     """
 
     request: list[bytes] = field(default_factory=list)
@@ -69,8 +73,15 @@ def runs(path: Path) -> list[Run]:
         match record.phase:
             case Phase.REQUEST:
                 run.request.append(record.data)
+            case Phase.SETUP:
+                continue
             case Phase.KEYSTREAM:
                 run.keystreams.append(record.data)
             case _:
                 run.messages.append(record.data)
     return [run for run in found.values() if run.request]
+
+
+def setup(path: Path) -> list[bytes]:
+    """What the peers sent once, for all runs."""
+    return [record.data for record in read(path) if record.phase is Phase.SETUP]
