@@ -1,6 +1,6 @@
 """What crosses the loopback device: a packet capture, put together to TCP streams and cut into TLS records.
 
-Every packet on this device passes twice, as sent and as received; the first is kept.
+Every packet on this device passes twice, as sent and as received; a socket for IP alone is given the second.
 """
 
 from __future__ import annotations
@@ -116,13 +116,10 @@ class Capture:
         """Until it is over, and no packet has come for a moment."""
         while True:
             try:
-                packet, address = self._socket.recvfrom(1 << 17)
+                self._packets.append(self._socket.recv(1 << 17))
             except TimeoutError:
                 if self._over.is_set():
                     return
-                continue
-            if address[2] == socket.PACKET_OUTGOING:
-                self._packets.append(packet)
 
     def packets(self, ports: Collection[int]) -> list[bytes]:
         """The packets to and from some ports."""

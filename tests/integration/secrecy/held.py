@@ -115,22 +115,26 @@ class _Watch:
             revealed(client.send(parts), self._cluster.protocol)
 
     def serving(self, party: int) -> Found:
-        """What is found in a worker while it serves."""
-        pid = self._cluster.workers[party].process.pid
-        with held_still(pid):
-            return self._search(pid, self._own(party))
+        """What is found in a worker that serves, while its part of a request waits for the others'."""
+        return self._waiting(party, f"waiting-{party}", self._components)
 
     def given_the_input(self) -> Found:
-        """What is found in worker 0 while it waits for the others' parts of an input that was given to it as it is."""
-        protocol, context = self._cluster.protocol, client_context(self._cluster.client_credentials("careless"))
+        """What is found in worker 0 while a request waits whose input was given to it as it is."""
         zeros = np.zeros_like(self._words)
-        part = parts_of("unshared", [self._words, *[zeros] * (len(self._components) - 1)], protocol)[0]
-        connection = http.client.HTTPSConnection(*self._cluster.address(0), context=context, timeout=TIMEOUT_S)
+        return self._waiting(0, "unshared", [self._words, *[zeros] * (len(self._components) - 1)])
+
+    def _waiting(self, party: int, request_id: str, components: Sequence[NDArray[np.int64]]) -> Found:
+        cluster = self._cluster
+        part = parts_of(request_id, components, cluster.protocol)[party]
+        context = client_context(cluster.client_credentials("slow"))
+        connection = http.client.HTTPSConnection(*cluster.address(party), context=context, timeout=TIMEOUT_S)
         with closing(connection):
             connection.request("POST", INFER, part.body, dict(part.headers))
-            wait_until(lambda: self._cluster.status(0)["requests_waiting"] == 1)
-            found = self.serving(0)
-        wait_until(lambda: self._cluster.status(0)["requests_waiting"] == 0)
+            wait_until(lambda: cluster.status(party)["requests_waiting"] == 1)
+            pid = cluster.workers[party].process.pid
+            with held_still(pid):
+                found = self._search(pid, self._own(party))
+        wait_until(lambda: cluster.status(party)["requests_waiting"] == 0)
         return found
 
     def erased(self, party: int) -> Found:

@@ -4,17 +4,18 @@ Three machines in this process run the example with keystreams that are laid out
 itself stays the same in every run, and so do all masks that come before the one in question: all that it can have seen
 so far. The mask in question is made anew, or is zero, which is the mutation; whatever comes after it is made anew. The
 messages to look at are those of words that depend on this new mask and on no other: given everything before, it alone
-hides them. (Programs list nodes so that each comes after those that it is made from, which orders the draws.)
+can hide them. (Programs list nodes so that each comes after those that it is made from, which orders the draws.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.integration.secrecy.transcript import words_of
 from tests.unit.mpc.execute.machine_network import CONTEXT, Three
 from triveni.mpc.execute.tape import frame_order
 from triveni.mpc.program import PARTIES, Node, Program
@@ -30,11 +31,15 @@ Seen = Mapping[Node, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A draw, by its place among all draws of a run, and the messages to `party` that it alone hides."""
+    """A draw, by its place among all draws of a run, and the messages to `party` that it hides, as far as is known.
+
+    `after` is the place before which all is frozen.
+    """
 
     party: int
     place: int
     hides: tuple[Node, ...]
+    after: int
 
 
 class Spoiled(Keystreams):
@@ -74,14 +79,14 @@ class Draws:
         if self.mask is None:
             return
         for place, span in self._spans[holders]:
-            if self.mask.party in holders or place < self.mask.place:
+            if self.mask.party in holders or place < self.mask.after:
                 buffer[span] = self._frozen[holders][span]
             elif place == self.mask.place and self.off:
                 buffer[span] = bytes(span.stop - span.start)
 
 
-def masks(program: Program, draws: Draws, party: int) -> list[Mask]:
-    """The masks that alone hide some words from a worker, in their order."""
+def last_masks(program: Program, draws: Draws, party: int) -> list[Mask]:
+    """The masks that are the last to be read by some message of words to a worker, in their order."""
     mine: dict[Node, int] = {}
     for node in program.nodes:
         cone = 0
@@ -95,7 +100,7 @@ def masks(program: Program, draws: Draws, party: int) -> list[Mask]:
         last = mine[message.node].bit_length() - 1
         if message.receiver == party and message.node.dtype == "i8" and last >= 0:
             found.setdefault(last, []).append(message.node)
-    return [Mask(party, place, tuple(nodes)) for place, nodes in sorted(found.items())]
+    return [Mask(party, place, tuple(nodes), place) for place, nodes in sorted(found.items())]
 
 
 class Bench:
@@ -111,6 +116,49 @@ class Bench:
         self._runs = 0
         self._frames = {party: list(_frames(Schedule(program), party)) for party in PARTIES}
         self._run(split(np.zeros((1, *program.input_shape), np.int64), program.protocol))  # opens masked weights
+
+    def masks(self, party: int, request: Sequence[Words]) -> list[Mask]:
+        """The masks that hide words from a worker, in their order.
+
+        A message may read a mask and not be hidden by it, where it cancels out or only decides how something rounds:
+        that message hardly changes while no other mask is new, and is hidden by an earlier one.
+        """
+        found = []
+        for mask in last_masks(self._program, self.draws, party):
+            one, other = self.see(mask, [request] * 2, off=False)
+            hides = tuple(node for node in mask.hides if (words_of(one[node]) != words_of(other[node])).all())
+            found += [replace(mask, hides=hides)] * bool(hides)
+        return found
+
+    def masks_of_comparisons(self) -> list[dict[str, Mask]]:
+        """In SecureNN, for each ReLU the masks that hide from worker 2 what it helps to compare, by what they are.
+
+        What it is sent is residues, of which it adds up two shares; they are hidden by all of these masks together.
+        """
+        found = []
+        for message in Schedule(self._program).messages:
+            if message.receiver == 2 and message.sender == 0:
+                rotated = message.node
+                blinded, by = rotated.inputs
+                columns, factor, _ = blinded.inputs
+                beta = columns.inputs[2]
+                pair = (rotated, self._of_server_1(rotated))
+                draws = {"beta": beta, "factor": factor.inputs[0], "rotation": by}
+                found.append({what: Mask(2, self._place(draw), pair, 0) for what, draw in draws.items()})
+        return found
+
+    def _of_server_1(self, of_server_0: Node) -> Node:
+        place = self._place(of_server_0.inputs[1])
+        (node,) = (
+            message.node
+            for message in Schedule(self._program).messages
+            if (message.sender, message.receiver) == (1, 2) and self._place(message.node.inputs[1]) == place
+        )
+        return node
+
+    def _place(self, node: Node) -> int:
+        assert node.draw is not None, node
+        return self.draws.order[node.draw.holders, node.draw.index]
 
     def see(self, mask: Mask, requests: Sequence[Sequence[Words]], *, off: bool) -> list[Seen]:
         """What the mask's party receives in a run of each request."""

@@ -18,7 +18,7 @@ from tests.integration.cluster import MODEL
 from tests.integration.secrecy.conftest import SAME_TIMES, SPOILED_TIMES, Honest, Spoiled
 from tests.integration.secrecy.evenness import LARGEST, deviation_of, deviations
 from tests.integration.secrecy.recording import Recording
-from tests.integration.secrecy.transcript import Run
+from tests.integration.secrecy.transcript import Run, words_of
 from triveni.mpc.sharing import components_of
 from triveni.sharing.keras_file import read_model
 from triveni.sharing.shares import split_model
@@ -26,10 +26,6 @@ from triveni.sharing.shares import split_model
 UNLUCKY = 1e-6
 
 workers = pytest.mark.parametrize("party", range(3))
-
-
-def words_of(message: bytes) -> NDArray[np.uint64]:
-    return np.frombuffer(message, "<u8", len(message) // 8)
 
 
 def repeated_words(runs: Sequence[Run]) -> list[NDArray[np.uint64]]:

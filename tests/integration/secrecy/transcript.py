@@ -14,6 +14,9 @@ from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 HEADER = struct.Struct("<QBBI")
 
 
@@ -80,6 +83,11 @@ def runs(path: Path) -> list[Run]:
             case _:
                 run.messages.append(record.data)
     return [run for run in found.values() if run.request]
+
+
+def words_of(message: bytes) -> NDArray[np.uint64]:
+    """The whole words of a message, from its beginning."""
+    return np.frombuffer(message, "<u8", len(message) // 8)
 
 
 def setup(path: Path) -> list[bytes]:
