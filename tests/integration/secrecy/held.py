@@ -108,11 +108,12 @@ class _Watch:
         assert job.code == 0, job.log
         return found
 
-    def ask(self, client: BareClient, first: int, count: int) -> None:
+    def ask(self, first: int, count: int) -> None:
         """Requests that are all the same."""
-        for number in range(first, first + count):
-            parts = parts_of(f"canary-{number:02}", self._components, self._cluster.protocol)
-            revealed(client.send(parts), self._cluster.protocol)
+        with BareClient(self._cluster) as client:
+            for number in range(first, first + count):
+                parts = parts_of(f"canary-{number:02}", self._components, self._cluster.protocol)
+                revealed(client.send(parts), self._cluster.protocol)
 
     def serving(self, party: int) -> Found:
         """What is found in a worker that serves, while its part of a request waits for the others'."""
@@ -175,12 +176,11 @@ def hold(
     with Capture() as capture, cluster:
         watch = _Watch(cluster, places, canary)
         sharing_job = watch.share(model)
-        with BareClient(cluster) as client:
-            watch.ask(client, 0, REQUESTS - 1)
-            serving = [watch.serving(party) for party in range(3)]
-            told = {f"{path} of {party}": _told(cluster, party, path) for path in PATHS for party in range(3)}
-            given_the_input = watch.given_the_input()
-            watch.ask(client, REQUESTS - 1, 1)
+        watch.ask(0, REQUESTS - 1)
+        serving = [watch.serving(party) for party in range(3)]
+        told = {f"{path} of {party}": _told(cluster, party, path) for path in PATHS for party in range(3)}
+        given_the_input = watch.given_the_input()
+        watch.ask(REQUESTS - 1, 1)
         erased = [watch.erased(party) for party in range(3)]
         reports = [worker.report for worker in cluster.workers.values()]
     written = places.written() | told

@@ -1,6 +1,6 @@
 """The memory of another process, as whoever owns its machine can read it: every page that is there, and what it holds.
 
-Pages that were never touched hold nothing, and those of a file that the process did not read are not in its memory.
+Left out are pages that were never touched, and those of programs and libraries that are as their files on disk are.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ import pytest
 
 from tests.integration.cluster import wait_until
 
-MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \S+ *(.*)$", re.MULTILINE)
+MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) r..(.) \S+ \S+ \S+ *(.*)$", re.MULTILINE)
 
 OF_THE_KERNEL = ("[vvar", "[vsyscall]")
 
 THERE = np.uint64(0b11 << 62)
 """Bits of a page's entry: it is in memory, or in swap."""
+
+OF_A_FILE = np.uint64(1 << 61)
+"""Bit of a page's entry: it is a file's, or shared."""
 
 
 def require_the_right_to_read() -> None:
@@ -40,11 +43,14 @@ def pages(pid: int) -> Iterator[bytes]:
     ):
         for mapping in MAPPING.finditer(Path(f"/proc/{pid}/maps").read_text()):
             first, end = int(mapping[1], 16), int(mapping[2], 16)
-            if mapping[3].startswith(OF_THE_KERNEL):
+            if mapping[4].startswith(OF_THE_KERNEL):
                 continue
             pagemap.seek(8 * (first // mmap.PAGESIZE))
             entries = np.frombuffer(pagemap.read(8 * ((end - first) // mmap.PAGESIZE)), "<u8")
-            there = np.concatenate(([False], (entries & THERE) != 0, [False]))
+            own = (entries & THERE) != 0
+            if mapping[3] == "p" and mapping[4].startswith("/"):  # written to, its pages become the process's own
+                own &= (entries & OF_A_FILE) == 0
+            there = np.concatenate(([False], own, [False]))
             for start, stop in np.flatnonzero(there[1:] != there[:-1]).reshape(-1, 2).tolist():
                 memory.seek(first + start * mmap.PAGESIZE)
                 yield memory.read((stop - start) * mmap.PAGESIZE)

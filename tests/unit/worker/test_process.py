@@ -33,7 +33,7 @@ print(os.getpid(), [name for name in {list(OVERWRITING)} if name in os.environ],
 """
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or "glibc" not in os.confstr("CS_GNU_LIBC_VERSION"), reason="freed memory: glibc only"
+    sys.platform != "linux" or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="freed memory: glibc only"
 )
 
 
