@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from triveni.worker.__main__ import main as worker
+from triveni.worker.process import overwrite_freed_memory
 
 PIECE = 1 << 18
 
@@ -26,6 +27,7 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> int:
     """Start the process between, have the worker use it, be the worker."""
+    overwrite_freed_memory()
     delay, path = float(sys.argv[1]) / 2000, Path(sys.argv[3])
     config = json.loads(path.read_text())
     listeners = {}

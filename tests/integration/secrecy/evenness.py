@@ -19,8 +19,19 @@ from tests.integration.secrecy.transcript import Run
 
 LARGEST = 6.5
 
+MOST_WORDS = 1 << 23
+"""Among n random words n(n-1)/2 · 2^-64 pairs are expected to be equal (birthday bound): of so many 2 · 10^-6, and two
+pairs or more with a chance of 2 · 10^-12. One pair is put up with."""
+
 LEAST_COUNT = 5
 """Bytes that are expected less often in a sample are counted together, since chi-square does not hold for them."""
+
+
+def equal_beyond_chance(words: NDArray[np.uint64]) -> bool:
+    """Whether more words are equal than MOST_WORDS random ones ever are."""
+    assert len(words) <= MOST_WORDS
+    ordered = np.sort(words)
+    return int((ordered[1:] == ordered[:-1]).sum()) > 1
 
 
 def deviations(one: Sequence[Run], other: Sequence[Run]) -> list[float]:

@@ -1,8 +1,7 @@
 """What a worker receives is new in every request, and says nothing of model or input, even beside all that it knows.
 
 Words at their places in the messages: two equal ones among N requests are expected N(N-1)/2 · 2^-64 times a word, less
-than 10^-8 times in all that follows. Words anywhere: among n words n(n-1)/2 · 2^-64 pairs are equal (birthday bound);
-`UNLUCKY` is the most that is put up with. So none may be found.
+than 10^-8 times in all that follows, so none may be found. Of words anywhere in all messages see `evenness.MOST_WORDS`.
 """
 
 from __future__ import annotations
@@ -16,14 +15,12 @@ from numpy.typing import NDArray
 
 from tests.integration.cluster import MODEL
 from tests.integration.secrecy.conftest import SAME_TIMES, SPOILED_TIMES, Honest, Spoiled
-from tests.integration.secrecy.evenness import LARGEST, deviation_of, deviations
+from tests.integration.secrecy.evenness import LARGEST, deviation_of, deviations, equal_beyond_chance
 from tests.integration.secrecy.recording import Recording
 from tests.integration.secrecy.transcript import Run, words_of
 from triveni.mpc.sharing import components_of
 from triveni.sharing.keras_file import read_model
 from triveni.sharing.shares import split_model
-
-UNLUCKY = 1e-6
 
 workers = pytest.mark.parametrize("party", range(3))
 
@@ -68,9 +65,8 @@ def test_the_very_same_shares_two_hundred_times_are_two_hundred_different_transc
 def test_no_word_of_two_hundred_transcripts_stands_in_them_twice(honest: Honest, party: int) -> None:
     words = np.concatenate([words_of(message) for run in honest.same_shares(party) for message in run.messages])
     assert len(words) > 200 * 5_000
-    assert len(words) ** 2 / 2 / 2**64 < UNLUCKY
-    words.sort()
-    assert not (words[1:] == words[:-1]).any()
+    assert not equal_beyond_chance(words)
+    assert equal_beyond_chance(np.concatenate([words, words[:2]]))
 
 
 @workers

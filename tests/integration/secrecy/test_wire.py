@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.secrecy.canary import Canary
 from tests.integration.secrecy.capture import Capture, Connection, Content, NotTls, records, require_tls_1_3
+from tests.integration.secrecy.evenness import equal_beyond_chance
 from tests.integration.secrecy.held import REQUESTS, Held
 from triveni.identity.authority import Authority
 from triveni.identity.names import Identity
@@ -19,8 +20,6 @@ from triveni.identity.tls import client_context, server_context
 
 LEAST_CONNECTIONS = 3 * 2 + 2 + 3 * 2 + 3
 """Data links, control links, those of the sharing job, those of a client."""
-
-UNLUCKY = 1e-6
 
 
 def test_every_connection_to_a_worker_is_tls_1_3_from_its_first_byte(held: Held) -> None:
@@ -38,7 +37,6 @@ def test_no_packet_holds_a_number_of_model_or_input_nor_text_of_the_protocol(hel
 
 
 def test_no_word_of_what_is_encrypted_is_there_twice(held: Held) -> None:
-    """Among n words chance makes n(n-1)/2 · 2^-64 pairs equal."""
     bodies = [
         record.body[: len(record.body) // 8 * 8]
         for connection in held.connections
@@ -46,10 +44,7 @@ def test_no_word_of_what_is_encrypted_is_there_twice(held: Held) -> None:
         for record in records(stream)
         if record.content is Content.APPLICATION_DATA
     ]
-    words = np.frombuffer(b"".join(bodies), "<u8").copy()
-    assert len(words) ** 2 / 2 / 2**64 < UNLUCKY
-    words.sort()
-    assert not (words[1:] == words[:-1]).any()
+    assert not equal_beyond_chance(np.frombuffer(b"".join(bodies), "<u8"))
 
 
 def captured(serve: Callable[[socket.socket], None], connect: Callable[[socket.socket], None]) -> Connection:
