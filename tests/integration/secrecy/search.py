@@ -28,6 +28,9 @@ NUMBER = re.compile(rb"-?[0-9](?:[0-9.]|e-)*[0-9]")
 
 PIECE = 1 << 20
 
+FILTER_FACTOR = 32
+"""Most words are not looked for, which a table of this many bits a pattern, still in the cache, tells at once."""
+
 
 Label = TypeVar("Label", bound=Hashable)
 
@@ -41,8 +44,10 @@ class Patterns(Generic[Label]):
             labels |= dict.fromkeys(words.ravel().tolist(), label)
         self._words = np.array(sorted(labels), np.uint64)
         self._labels = [labels[int(word)] for word in self._words]
-        self._filter = np.zeros(1 << 24, bool)
-        self._filter[_hash(self._words)] = True
+        bits = max(16, (FILTER_FACTOR * len(self._words)).bit_length())
+        self._shift = np.uint64(64 - bits)
+        self._filter = np.zeros(1 << bits, bool)
+        self._filter[self._hash(self._words)] = True
 
     def __len__(self) -> int:
         return len(self._words)
@@ -55,12 +60,15 @@ class Patterns(Generic[Label]):
             piece = data[start : start + PIECE + 7]
             for offset in range(min(8, len(piece) - 7)):
                 words = np.frombuffer(piece, "<u8", (len(piece) - offset) // 8, offset)
-                places = np.flatnonzero(self._filter[_hash(words)])
+                places = np.flatnonzero(self._filter[self._hash(words)])
                 words = words[places]
                 at = np.minimum(np.searchsorted(self._words, words), len(self) - 1)
                 found = self._words[at] == words
                 for place, word in zip(places[found].tolist(), at[found].tolist(), strict=True):
                     yield start + offset + 8 * place, self._labels[word]
+
+    def _hash(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        return (words * np.uint64(0x9E3779B97F4A7C15)) >> self._shift
 
 
 class Form(StrEnum):
@@ -140,7 +148,3 @@ def _texts(array: NDArray[np.floating], scale: float) -> set[bytes]:
         if abs(value) >= LEAST_WORD / scale:
             texts |= {repr(value), str(np.float32(value)), f"{value:.6f}", str(round(value * scale))}
     return {text.encode() for text in texts if len(text) >= SHORT_TEXT}
-
-
-def _hash(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    return (words * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
