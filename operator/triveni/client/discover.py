@@ -13,7 +13,7 @@ from triveni.client.description import Description, NotServing, agreed, read
 from triveni.client.epoch import CLOSED, EpochOver, connection_problem, permanent, refusal
 from triveni.client.errors import RequestRefused, WrongAnswer
 from triveni.client.together import together
-from triveni.client.transport import WorkerLink, worker_link
+from triveni.client.transport import WorkerLink, close, worker_link
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
 
@@ -51,8 +51,7 @@ async def discover(connection: Connection, problems: dict[int, str]) -> Descript
             await asyncio.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT_S)
     finally:
-        for link in links:
-            await link.close()
+        await close(links)
 
 
 async def _ask(link: WorkerLink, connection: Connection) -> Description | NotServing:

@@ -23,7 +23,7 @@ from triveni.client.description import Description
 from triveni.client.errors import ClientError, QuotaReached, RequestRefused, WrongAnswer, WrongWorker
 from triveni.client.request import Request, join, largest_answer, read_answer
 from triveni.client.together import together
-from triveni.client.transport import AnswerTooLong, OtherEpoch, Reply, WorkerLink, worker_link
+from triveni.client.transport import AnswerTooLong, OtherEpoch, Reply, WorkerLink, close, worker_link
 from triveni.identity.tls import UnexpectedPeer
 
 Words = NDArray[np.int64]
@@ -80,17 +80,13 @@ class Epoch:
         finally:
             self._asking -= 1
             if self._retired and not self._asking:
-                await self._close()
+                await close(self.links)
 
     async def retire(self) -> None:
         """No request will be asked here any more."""
         self._retired = True
         if not self._asking:
-            await self._close()
-
-    async def _close(self) -> None:
-        for link in self.links:
-            await link.close()
+            await close(self.links)
 
     async def _ask(self, link: WorkerLink, request: Request) -> tuple[Words, ...]:
         part = request.parts[link.party]

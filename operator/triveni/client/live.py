@@ -19,7 +19,7 @@ from triveni.client.deadline import Deadline
 from triveni.client.epoch import connection_problem
 from triveni.client.errors import WorkersUnreachable
 from triveni.client.together import together
-from triveni.client.transport import WorkerLink, worker_link
+from triveni.client.transport import WorkerLink, close, worker_link
 
 ASK_S = 5.0
 """How long a worker may take to answer."""
@@ -57,8 +57,7 @@ class Live:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for link in self._links:
-            await link.close()
+        await close(self._links)
 
     async def status(self) -> tuple[WorkerStatus, ...]:
         """All three, in the order of parties."""

@@ -7,8 +7,9 @@ shares made for one epoch cannot reach another. Redirects are not followed, sinc
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -99,6 +100,16 @@ class WorkerLink:
         """Drop the connections; none is left when this returns."""
         await self.session.close()
         await self.sockets.close()
+
+
+async def close(links: Iterable[WorkerLink]) -> None:
+    """Drop the connections of several links at once: of all, also if the caller's deadline passes meanwhile."""
+    closing = asyncio.gather(*(link.close() for link in links))
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await asyncio.wait([closing])
+        raise
 
 
 async def _reply(response: aiohttp.ClientResponse, most: int) -> Reply:

@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-CLOSE_TICKS = 1000
+CLOSE_S = 1.0
 
 
 class Sockets:
@@ -35,7 +35,9 @@ class Sockets:
         for one in self._open():
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-        for _ in range(CLOSE_TICKS):
-            if not self._open():
+        clock = asyncio.get_running_loop().time
+        until = clock() + CLOSE_S
+        while self._open():
+            if clock() > until:
                 return
             await asyncio.sleep(0.001)
