@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.integration.cluster import MODEL, ROOT
+from tests.integration.cluster import ROOT
+from tests.integration.plain_keras import keras_answers
 
 
 @pytest.fixture(scope="session")
@@ -31,20 +30,7 @@ def digits() -> NDArray[np.float32]:
         return np.array(file["images"])
 
 
-KERAS = """
-import sys
-import keras, numpy as np
-model = keras.saving.load_model(sys.argv[1], compile=False)
-np.save(sys.argv[3], keras.ops.convert_to_numpy(model(np.load(sys.argv[2]), training=False)))
-"""
-
-
 @pytest.fixture(scope="session")
 def keras_logits(digits: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.float32]:
     """What the real Keras answers to `digits`, shape (200, 10)."""
-    directory = tmp_path_factory.mktemp("keras")
-    images, answers = directory / "images.npy", directory / "answers.npy"
-    np.save(images, digits)
-    command = [sys.executable, "-c", KERAS, str(MODEL), str(images), str(answers)]
-    subprocess.run(command, check=True, timeout=120, capture_output=True)
-    return np.array(np.load(answers))
+    return keras_answers(digits, tmp_path_factory.mktemp("keras"))

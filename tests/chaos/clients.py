@@ -1,0 +1,132 @@
+"""Clients that ask, each for digits of its own, and look hard at what they get."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from triveni.client import AsyncClient, ClientError, Connection, DeadlineExceeded, QuotaReached, WorkersUnreachable
+
+CLOSE = 1e-3
+"""Of a logit of plain Keras: what fixed point costs the example is a tenth of that."""
+
+DEADLINES_S = (1.0, 3.0, 10.0)
+
+MARGIN_S = 2.0
+"""After its deadline a request has to be over within that, not counting the time in which this process was kept waiting
+for a processor."""
+
+BEAT_S = 0.05
+
+MOST_ROWS = 3
+
+AGAIN_S = 0.1
+
+EXPECTED = (QuotaReached, WorkersUnreachable, DeadlineExceeded)
+"""What a client may be told when workers die; nobody lies here and nobody is a stranger, so nothing else."""
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Pictures and what plain Keras answers to them. The pictures are dealt out to the clients."""
+
+    images: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    clients: int
+
+    def of(self, client: int) -> range:
+        """The numbers of a client's own pictures."""
+        return range(client, len(self.images), self.clients)
+
+    def nearest(self, answer: NDArray[np.float64]) -> int | None:
+        """Which picture an answer belongs to, None if to none."""
+        distance = np.abs(self.logits - answer).max(axis=1)
+        nearest = int(distance.argmin())
+        return nearest if distance[nearest] < CLOSE else None
+
+
+@dataclass
+class Tally:
+    """What clients got, in rows; `errors` and `hangs` are requests."""
+
+    answers: int = 0
+    wrong: int = 0
+    foreign: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    hangs: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
+    """How long after its deadline a request was over, at most."""
+    starved_s: float = 0.0
+    """Seconds in which this process was kept waiting: they count against nobody's deadline."""
+
+
+async def feel_the_pulse(tally: Tally) -> None:
+    """Notice when this process does not get the processor that it wants."""
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(BEAT_S)
+        tally.starved_s += time.monotonic() - began - BEAT_S
+
+
+async def ask_until(
+    over: asyncio.Event, connection: Connection, client: int, digits: Digits, chance: random.Random, tally: Tally
+) -> None:
+    """One client: one request after the other until `over`."""
+    async with AsyncClient(connection) as asking:
+        while not over.is_set():
+            numbers = chance.sample(digits.of(client), chance.randint(1, MOST_ROWS))
+            answers = await _ask(asking, digits.images[numbers], chance.choice(DEADLINES_S), tally)
+            if answers is None:
+                await asyncio.sleep(AGAIN_S)
+                continue
+            for number, answer in zip(numbers, answers, strict=True):
+                tally.answers += 1
+                nearest = digits.nearest(answer)
+                tally.wrong += nearest != number
+                tally.foreign += nearest is not None and nearest % digits.clients != client
+
+
+async def _ask(
+    asking: AsyncClient, images: NDArray[np.float32], deadline_s: float, tally: Tally
+) -> NDArray[np.float64] | None:
+    """The answers, or None and a note of what came instead."""
+    began, starved = time.monotonic(), tally.starved_s
+
+    def late_s() -> float:
+        return time.monotonic() - began - (tally.starved_s - starved) - deadline_s
+
+    task = asyncio.create_task(asking.predict(images, deadline=deadline_s))
+    try:
+        await asyncio.wait([task], timeout=deadline_s + MARGIN_S)
+        while not task.done() and late_s() < MARGIN_S:
+            await asyncio.wait([task], timeout=BEAT_S)
+        if not task.done():
+            tally.hangs.append(f"{late_s():.1f} s after the deadline in {_where(task)}")
+            return None
+        return task.result()
+    except EXPECTED as error:
+        tally.errors[type(error).__name__] += 1
+    except ClientError as error:
+        tally.unexpected.append(f"{type(error).__name__}: {error}")
+    finally:
+        tally.slowest_s = max(tally.slowest_s, late_s())
+        task.cancel()
+        await asyncio.wait([task])
+    return None
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """What a task waits for, from the outermost call to the innermost."""
+    names, inner = [], task.get_coro()
+    while (frame := getattr(inner, "cr_frame", None)) is not None:
+        names.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+        inner = getattr(inner, "cr_await", None)
+    return " > ".join([*names, str(inner)[:200]])
