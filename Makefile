@@ -16,7 +16,8 @@ LOCKS := bootstrap client worker operator dev docs
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 .PHONY: help setup run test e2e coverage lint format docs docs-serve cluster-up cluster-load cluster-down cluster-status \
-	images sbom audit mutants bench bench-protocols bench-models bench-peers generate lock example models notebooks clean
+	images sbom audit chaos mutants bench bench-protocols bench-models bench-peers \
+	generate lock example models notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +91,9 @@ test: setup lint docs ## lint, the docs, then every tier of tests that can run h
 e2e: setup ## the tests on a cluster alone: it comes up, and goes down whatever happens (ARGS="-k quota")
 	@$(CLUSTER) prepare
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+chaos: setup ## kill workers, sharing processes and controllers 200 times while clients count what they get (ARGS="--seed 7")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 coverage: setup ## the tests again but those on a cluster, with the lines and branches that they leave out
 	@mkdir -p build

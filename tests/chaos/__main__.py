@@ -16,14 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.chaos.chaos import Chaos, Wanted, table
+from tests.chaos.chaos import SEED, Chaos, Wanted, table
 from tests.chaos.clients import Digits
 from tests.integration.cluster import ROOT
 from tests.integration.plain_keras import keras_answers
 from triveni.cli.cache import cache_directory
-
-SEED = "TRIVENI_CHAOS_SEED"
-"""A number in the environment from which everything random is drawn, like --seed."""
 
 INTERRUPTED = 130
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -23,15 +24,20 @@ from tests.chaos.clients import EXPECTED, Digits, Tally, ask_until, feel_the_pul
 from tests.chaos.kills import CHARGED, OVER, WORKERS, Strike, Victims, plan
 from tests.chaos.running import SHARING, kill, running
 from tests.chaos.wire import Wire
-from tests.integration.cluster import NAME, NAMESPACE
+from tests.integration.cluster import NAME, NAMESPACE, ROOT
 from triveni.client import Connection
 from triveni.identity.authority import Authority
 from triveni.identity.names import Identity
 from triveni.local import ports
 from triveni.local.processes import Guard, Process, Processes
 
+SEED = "TRIVENI_CHAOS_SEED"
+"""A number in the environment from which everything random is drawn."""
+
 STUCK_S = 180.0
 """Seconds without an answer, an end or a kill, after which something hangs."""
+
+_PATH = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
 
 ENDING = "ending"
 """Where an epoch is that has been struck already."""
@@ -147,8 +153,8 @@ class Chaos:
         figures.moments[where] += 1
         figures.processes += processes
         self._say(
-            f"kill {figures.kills}/{self._wanted.kills}: {who}, {where}; {figures.tally.answers} answers, "
-            f"{len(figures.failures())} failures"
+            f"kill {figures.kills}/{self._wanted.kills}: {who} of model {len(figures.audits) + 1}, {where}; "
+            f"{figures.tally.answers} answers, {len(figures.failures())} failures"
         )
 
 
@@ -171,7 +177,9 @@ class _Served:
             log = self._book.folder / f"controller-{number}.log"
             command = [sys.executable, "-m", "tests.chaos.controller", str(self._book.folder)]
             self._doomed, self._moment = False, "starting the controller"
-            self._controller = await self._processes.start("controller", command, log, line=self._said)
+            self._controller = await self._processes.start(
+                "controller", command, log, line=self._said, environment={"PYTHONPATH": _PATH}
+            )
             code = await self._until_ended(self._controller)
             if code != 0 and not self._doomed:
                 self._problem(f"the controller ended with {code}: {self._controller.last_words()}")
@@ -237,7 +245,7 @@ class _Served:
                 return False
             self._doomed = True
             kill(self._controller.pid)
-            self._chaos.struck(strike.victims, where, f"the controller in epoch {epoch}", 1)
+            self._chaos.struck(strike.victims, where, f"the controller, in epoch {epoch}", 1)
             return True
         there = running(self._book.folder)
         if strike.victims is Victims.SHARING:

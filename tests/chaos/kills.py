@@ -47,20 +47,20 @@ class Strike:
 _MOMENTS: Mapping[str, tuple[float, float, Mapping[Victims, float]]] = {
     # moment: how often, seconds at most, whom
     "granted": (3, 0.05, {Victims.CONTROLLER: 1}),
-    START: (20, 1.5, {Victims.CONTROLLER: 4, Victims.ONE: 4, Victims.TWO: 1, Victims.THREE: 1, Victims.SHARING: 3}),
+    START: (20, 1.5, {Victims.CONTROLLER: 4, Victims.ONE: 4, Victims.TWO: 1, Victims.THREE: 1, Victims.SHARING: 4}),
     COMPILE: (13, 0.8, {Victims.CONTROLLER: 2, Victims.ONE: 2, Victims.TWO: 1, Victims.THREE: 1, Victims.SHARING: 6}),
-    SHARE: (10, 0.06, {Victims.CONTROLLER: 2, Victims.ONE: 3, Victims.TWO: 2, Victims.SHARING: 6}),
-    SERVING: (46, 2.5, {Victims.CONTROLLER: 5, Victims.ONE: 8, Victims.TWO: 4, Victims.THREE: 1}),
+    SHARE: (10, 0.06, {Victims.CONTROLLER: 2, Victims.ONE: 3, Victims.TWO: 1, Victims.SHARING: 6}),
+    SERVING: (46, 4.0, {Victims.CONTROLLER: 5, Victims.ONE: 12, Victims.TWO: 2, Victims.THREE: 0.5}),
     OVER: (5, 0.01, {Victims.CONTROLLER: 1}),
     CHARGED: (3, 0.01, {Victims.CONTROLLER: 1}),
 }
 
-SECOND = 0.5
+SECOND = 0.4
 """How often a second strike follows the first, while the others drain, erase and report."""
 
 _SECOND_S = (0.001, 0.6)
 
-_SECOND_VICTIMS = {Victims.CONTROLLER: 4, Victims.ONE: 4, Victims.TWO: 1}
+_SECOND_VICTIMS = {Victims.CONTROLLER: 4, Victims.ONE: 4, Victims.TWO: 0.5}
 
 
 def plan(seed: str) -> tuple[Strike, ...]:
