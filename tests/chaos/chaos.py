@@ -192,10 +192,10 @@ class _Served:
         """Wait for the end of a controller; one that is stuck is ended."""
         before: object = None
         while controller.running:
-            await asyncio.wait([controller.ended], timeout=STUCK_S)
+            ended, _ = await asyncio.wait([controller.ended], timeout=STUCK_S)
             figures = self._chaos.figures
             now = (figures.tally.answers, figures.kills, self._moment)
-            if controller.running and now == before:
+            if not ended and now == before:
                 self._problem(f"nothing has happened for {STUCK_S:g} s, {self._moment}")
                 await self._processes.stop([controller])
             before = now

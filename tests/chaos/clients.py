@@ -127,7 +127,8 @@ async def _ask(
 
 def _where(task: asyncio.Task[Any]) -> str:
     """What a task waits for, from the outermost call to the innermost."""
-    names, inner = [], task.get_coro()
+    names = list[str]()
+    inner: Any = task.get_coro()
     while (frame := getattr(inner, "cr_frame", None)) is not None:
         names.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
         inner = getattr(inner, "cr_await", None)

@@ -30,7 +30,7 @@ def marked(folder: Path) -> int:
                 os.fsync(file.fileno())
         done(steps, step, details)
 
-    Steps.done = mark_then_tell  # type: ignore[method-assign]
+    Steps.done = mark_then_tell  # type: ignore[assignment, method-assign]
     return main()
 
 

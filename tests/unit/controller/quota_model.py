@@ -74,7 +74,7 @@ class Party(NamedTuple):
     """A worker, and its count; that of its end, if it has ended."""
 
     life: Life
-    count: Count | None
+    counted: Count | None
 
 
 ABSENT = Party(Life.ABSENT, None)
@@ -128,12 +128,13 @@ class World:
 
     Args:
         quota: in rows.
-        wrong: a worker that keeps no count of its own and claims to have answered any number; None if all are right.
+        wrong: a worker that keeps no count of its own, None if all are right.
+        claim: what that worker says that it has answered.
         pods_go: whether the pod of a worker that vanishes goes as well, or stays and says that it was killed.
     """
 
-    def __init__(self, quota: int, *, wrong: int | None = None, pods_go: bool = False) -> None:
-        self.quota, self._wrong, self._pods_go = quota, wrong, pods_go
+    def __init__(self, quota: int, *, wrong: int | None = None, claim: int = 99, pods_go: bool = False) -> None:
+        self.quota, self._wrong, self._claim, self._pods_go = quota, wrong, claim, pods_go
         spec = {"model": {"source": {"configMap": {"name": "m", "key": "k"}}}, "requestQuota": quota}
         metadata = {"name": "mnist", "uid": "u", "generation": 1}
         self._model = SecureModel.read({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec})
@@ -174,10 +175,10 @@ class World:
         if (
             state.todo
             or self._wrong
-            or (second.life, second.count and _done(second.count))
+            or (second.life, second.counted and _done(second.counted))
             <= (
                 third.life,
-                third.count and _done(third.count),
+                third.counted and _done(third.counted),
             )
         ):
             return state
@@ -267,10 +268,10 @@ class World:
     def _sight(self, party: Party, number: int) -> Sight:
         if party.life is Life.VANISHED and self._pods_go:
             return Life.ABSENT, None
-        count = party.count
+        count = party.counted
         if party.life is not Life.ENDED or count is None:
             return party.life, None
-        admitted, answered = (99, 99) if number == self._wrong else (count.admitted, count.answered)
+        admitted, answered = (self._claim, self._claim) if number == self._wrong else (count.admitted, count.answered)
         reason = EndReason.QUOTA_REACHED if count.reached else EndReason.PEER_LOST
         return party.life, Report(1, number, admitted, answered, reason.value)
 
@@ -288,35 +289,35 @@ class World:
     def _live(self, state: State, number: int) -> Iterator[State]:
         """What a worker may do now."""
         party = state.parties[number]
-        if party.life not in ALIVE or party.count is None:
+        if party.life not in ALIVE or party.counted is None:
             return
         for ending in ENDINGS:
             yield _with(state, number, party._replace(life=ending))
         if party.life is not Life.HOLDS:
             return
         others = [other for other in state.parties if other is not party]
-        ran, released = _orders(state.orders, party.count.admitted), _orders(state.orders, party.count.answered)
+        ran, released = _orders(state.orders, party.counted.admitted), _orders(state.orders, party.counted.answered)
         if ran > released:
             # It needs what the others send when they run the same, whatever becomes of them then.
-            if all(other.count and _orders(state.orders, other.count.admitted) >= ran for other in others):
+            if all(other.counted and _orders(state.orders, other.counted.admitted) >= ran for other in others):
                 yield _with(state, number, self._released(party, state.orders[released]))
         elif ran < len(state.orders):
             yield _with(state, number, self._admitted(party, state.orders[ran]))
         elif number == 0 and all(other.life >= Life.HOLDS for other in others):
-            for rows in self._batches(state, party.count):
+            for rows in self._batches(state, party.counted):
                 ordered = state._replace(orders=(*state.orders, rows))
                 yield _with(ordered, number, self._admitted(party, rows))
 
     def _admit(self, party: Party, rows: int) -> Party:
-        assert party.count is not None
+        assert party.counted is not None
         try:
-            return party._replace(count=party.count.admit(rows))
+            return party._replace(counted=party.counted.admit(rows))
         except OrderBeyondGrant:
             return party._replace(life=Life.ENDED)
 
     def _release(self, party: Party, rows: int) -> Party:
-        assert party.count is not None
-        return party._replace(count=party.count.answer(rows))
+        assert party.counted is not None
+        return party._replace(counted=party.counted.answer(rows))
 
     def _batches(self, state: State, count: Count) -> set[int]:
         """What worker 0 may order next, whoever has asked by now; a client that waits for an answer asks no more."""
@@ -346,14 +347,14 @@ class World:
     def _check_counts(self, state: State) -> None:
         what = state.record
         for number, party in enumerate(state.parties):
-            if party.count is None:
+            if party.counted is None:
                 continue
             if what.phase is Phase.ENDED:
                 raise Broken(5, f"worker {number} is there, and no epoch is recorded")
             if what.grant != self.quota - what.charged:
                 raise Broken(5, f"{what.grant} are granted, {self.quota - what.charged} are left")
-            if number != self._wrong and party.count.admitted > what.grant:
-                raise Broken(4, f"worker {number} has admitted {party.count.admitted} of {what.grant}")
+            if number != self._wrong and party.counted.admitted > what.grant:
+                raise Broken(4, f"worker {number} has admitted {party.counted.admitted} of {what.grant}")
 
     def _check_charge(self, state: State, rows: int) -> None:
         """What an epoch is charged when it is charged, once."""
@@ -389,7 +390,7 @@ def _done(count: Count) -> tuple[int, int]:
 
 def _all_released(state: State) -> tuple[int, ...]:
     """Rows whose share of the answer each worker has released in this epoch. Those that all have are answered."""
-    return tuple(party.count.answered if party.count else 0 for party in state.parties)
+    return tuple(party.counted.answered if party.counted else 0 for party in state.parties)
 
 
 @cache

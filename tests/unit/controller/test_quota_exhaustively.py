@@ -37,12 +37,16 @@ def test_so_they_do_if_the_pod_of_a_worker_that_vanishes_is_gone_as_well() -> No
 
 def test_a_worker_0_that_orders_without_counting_and_claims_too_much_cannot_raise_the_quota() -> None:
     states = World(2, wrong=0).explore()
-    went_on = [state for state in states if (count := state.parties[0].count) and count.admitted > 2]
+    went_on = [state for state in states if (count := state.parties[0].counted) and count.admitted > 2]
     assert went_on, "it has tried"
 
 
 def test_nor_can_another_worker() -> None:
     World(1, wrong=1).explore()
+
+
+def test_but_if_the_others_vanish_without_a_word_what_it_says_is_all_that_is_known() -> None:
+    assert must_break(World(1, wrong=0, claim=0)) == 2
 
 
 def must_break(world: World) -> int:
