@@ -36,8 +36,8 @@ def test_so_they_do_if_the_pod_of_a_worker_that_vanishes_is_gone_as_well() -> No
 
 
 def test_a_worker_0_that_orders_without_counting_and_claims_too_much_cannot_raise_the_quota() -> None:
-    states = World(2, wrong=0).explore()
-    went_on = [state for state in states if (count := state.parties[0].counted) and count.admitted > 2]
+    states = World(1, wrong=0).explore()
+    went_on = [state for state in states if (count := state.parties[0].counted) and count.admitted > 1]
     assert went_on, "it has tried"
 
 
@@ -63,9 +63,9 @@ def must_break(world: World) -> int:
 def test_if_no_worker_counted_there_would_be_more_answers_than_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Count, "admit", lambda count, rows: replace(count, admitted=count.admitted + rows))
     monkeypatch.setattr(Count, "can_admit", lambda count, rows: True)
-    assert must_break(World(2)) == 4
+    assert must_break(World(1)) == 4
     monkeypatch.setattr(World, "_check_counts", lambda world, state: None)
-    assert must_break(World(2)) == 1
+    assert must_break(World(1)) == 1
 
 
 def test_one_row_more_than_the_grant_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_one_row_more_than_the_grant_would_be_noticed(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Count, "admit", lax)
     monkeypatch.setattr(Count, "can_admit", lambda count, rows: count.admitted + rows <= (count.grant or 0) + 1)
-    assert must_break(World(2)) == 4
+    assert must_break(World(1)) == 4
 
 
 Charging = Callable[[Grant, Sequence[Report | None]], int | None]
@@ -110,7 +110,7 @@ def test_another_charge_would_be_noticed(monkeypatch: pytest.MonkeyPatch, wrong:
         return right if rows is None or not shared else replace(right, rows=rows)
 
     monkeypatch.setattr(record, "charge", charged)
-    assert must_break(World(2)) == rule
+    assert must_break(World(1)) == rule
 
 
 def test_an_epoch_that_were_granted_more_than_is_left_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_a_charge_that_were_written_before_the_end_of_its_epoch_would_be_noticed
         return at_once(model, status, epoch, *rest).model_copy(update={"epoch": epoch})
 
     monkeypatch.setattr(record, "_charge", in_two_writes)
-    assert must_break(World(2)) == 2
+    assert must_break(World(1)) == 2
 
 
 # --- an operator and workers made wrong ---
@@ -156,9 +156,9 @@ class AnswersBeforeItCounts(World):
 @pytest.mark.parametrize(
     ("wrong", "rules"),
     [
-        (ActsBeforeItWrites(2), {5}),
-        (SharesBeforeItIsRecorded(2), {3}),
-        (AnswersBeforeItCounts(2), {2, 3}),
+        (ActsBeforeItWrites(1), {5}),
+        (SharesBeforeItIsRecorded(1), {3}),
+        (AnswersBeforeItCounts(1), {2, 3}),
     ],
 )
 def test_another_order_of_things_would_be_noticed(wrong: World, rules: set[int]) -> None:
