@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.chaos.audit import Audit, audit
 from tests.chaos.book import Book, begin
-from tests.chaos.clients import EXPECTED, Digits, Tally, ask_until, feel_the_pulse
+from tests.chaos.clients import EXPECTED, Digits, Tally, ask_until, tick
 from tests.chaos.kills import CHARGED, OVER, WORKERS, Strike, Victims, plan
 from tests.chaos.running import SHARING, kill, running
 from tests.chaos.wire import Wire
@@ -103,7 +103,7 @@ class Chaos:
     async def run(self) -> None:
         """SecureModel after SecureModel until there were enough kills; the last one is then left in peace."""
         began = time.monotonic()
-        pulse = asyncio.create_task(feel_the_pulse(self.figures.tally))
+        clock = asyncio.create_task(tick(self.figures.tally))
         try:
             with Guard() as guard:
                 async with Processes(guard) as processes:
@@ -112,7 +112,7 @@ class Chaos:
                         number += 1
                         await self._serve(number, processes)
         finally:
-            pulse.cancel()
+            clock.cancel()
             self.figures.seconds = time.monotonic() - began
 
     async def _serve(self, number: int, processes: Processes) -> None:
@@ -274,6 +274,7 @@ def table(figures: Figures) -> str:
     tally, audits = figures.tally, figures.audits
     rows: list[tuple[str, object]] = [
         ("seconds", f"{figures.seconds:.0f}"),
+        ("  without a processor for the clients", f"{figures.seconds - tally.clock_s:.0f}"),
         ("SecureModels", len(audits)),
         ("epochs", sum(one.epochs for one in audits)),
         ("kills", figures.kills),
@@ -287,7 +288,6 @@ def table(figures: Figures) -> str:
         ("epochs lost before a share left, charged 0", sum(one.never_shared for one in audits)),
         ("messages that came twice", figures.twice),
         *((f"told {error.__name__}", tally.errors[error.__name__]) for error in EXPECTED),
-        ("seconds without a processor", f"{tally.starved_s:.0f}"),
         ("longest after a deadline, s", f"{tally.slowest_s:.2f}"),
         ("longest until what a killed controller left had ended, s", f"{figures.longest_left_s:.1f}"),
         ("wrong answers", tally.wrong),

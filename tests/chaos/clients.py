@@ -20,8 +20,7 @@ CLOSE = 1e-3
 DEADLINES_S = (1.0, 3.0, 10.0)
 
 MARGIN_S = 2.0
-"""After its deadline a request has to be over within that, not counting the time in which this process was kept waiting
-for a processor."""
+"""After its deadline a request has to be over within that, by the clock of `tick`."""
 
 BEAT_S = 0.05
 
@@ -64,18 +63,17 @@ class Tally:
     unexpected: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
     """How long after its deadline a request was over, at most."""
-    starved_s: float = 0.0
-    """Seconds in which this process was kept waiting: they count against nobody's deadline."""
+    clock_s: float = 0.0
+    """See `tick`."""
 
 
-async def feel_the_pulse(tally: Tally) -> None:
-    """Notice when this process does not get the processor that it wants."""
+async def tick(tally: Tally) -> None:
+    """A clock that stands still while this process is kept waiting for a processor: nobody can be in time then."""
     while True:
         began = time.monotonic()
         await asyncio.sleep(BEAT_S)
         passed = time.monotonic() - began
-        # While every turn of the event loop is late, whatever takes a few turns is late as well.
-        tally.starved_s += passed if passed > 2 * BEAT_S else 0.0
+        tally.clock_s += passed if passed < 2 * BEAT_S else 0.0
 
 
 async def ask_until(
@@ -100,29 +98,30 @@ async def _ask(
     asking: AsyncClient, images: NDArray[np.float32], deadline_s: float, tally: Tally
 ) -> NDArray[np.float64] | None:
     """The answers, or None and a note of what came instead."""
-    began, starved = time.monotonic(), tally.starved_s
-
-    def late_s() -> float:
-        return time.monotonic() - began - (tally.starved_s - starved) - deadline_s
-
     task = asyncio.create_task(asking.predict(images, deadline=deadline_s))
     try:
-        await asyncio.wait([task], timeout=deadline_s + MARGIN_S)
-        while not task.done() and late_s() < MARGIN_S:
-            await asyncio.wait([task], timeout=BEAT_S)
-        if not task.done():
-            tally.hangs.append(f"{late_s():.1f} s after the deadline in {_where(task)}")
-            return None
-        return task.result()
+        late_s = await _until_over(task, deadline_s, tally)
+        tally.slowest_s = max(tally.slowest_s, late_s)
+        if task.done():
+            return task.result()
+        tally.hangs.append(f"{late_s:.1f} s after the deadline in {_where(task)}")
     except EXPECTED as error:
         tally.errors[type(error).__name__] += 1
     except ClientError as error:
         tally.unexpected.append(f"{type(error).__name__}: {error}")
     finally:
-        tally.slowest_s = max(tally.slowest_s, late_s())
         task.cancel()
         await asyncio.wait([task])
     return None
+
+
+async def _until_over(task: asyncio.Task[Any], deadline_s: float, tally: Tally) -> float:
+    """Wait for the end of a request, not for ever; how long after its deadline it is."""
+    began = tally.clock_s
+    await asyncio.wait([task], timeout=deadline_s)
+    while not task.done() and tally.clock_s - began < deadline_s + MARGIN_S:
+        await asyncio.wait([task], timeout=BEAT_S)
+    return tally.clock_s - began - deadline_s
 
 
 def _where(task: asyncio.Task[Any]) -> str:
