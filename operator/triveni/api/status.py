@@ -22,9 +22,12 @@ from triveni.api.strict import rule, ruled
 MAX_CHARGES = 10
 MAX_RECEIPTS = 3
 
-Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+MOST = 2**53 - 1
+"""The largest number that every reader of JSON reads exactly."""
 
-EpochNumber = Annotated[int, Field(ge=1, le=2**53 - 1)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+
+EpochNumber = Annotated[int, Field(ge=1, le=MOST)]
 
 Party = Annotated[int, Field(ge=0, le=2)]
 

@@ -18,7 +18,7 @@ def rendered(line: str) -> Text:
     """The line, or as it is if it is no JSON object."""
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Text(line)
     if not isinstance(document, dict):
         return Text(line)

@@ -150,7 +150,7 @@ async def _operator(target: Target, namespace: str, options: Options, out: Out) 
 def _is_about(line: str, namespace: str, name: str) -> bool:
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and (document.get("namespace"), document.get("name")) == (namespace, name)
 
@@ -175,7 +175,7 @@ def _directory(path: Path) -> RunDirectory:
     try:
         document = json.loads(path.read_bytes())
         folder = document.get(DIRECTORY) if isinstance(document, dict) else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise bad_input(f"{path}: is no connection file of a run; give the one that triveni run wrote") from None
     if not isinstance(folder, str):
         raise bad_input(f"{path}: names no run on this machine; for a cluster give the SecureModel's NAME instead")

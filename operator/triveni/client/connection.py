@@ -80,6 +80,7 @@ def _is_address(value: Any) -> bool:
 
 def _credentials(document: Any, path: str) -> Credentials:
     keys = ("certificate", "key", "ca")
-    if not isinstance(document, dict) or not all(isinstance(document.get(key), str) for key in keys):
+    texts = [document.get(key) for key in keys] if isinstance(document, dict) else [None]
+    if not all(isinstance(text, str) and text.isascii() for text in texts):
         raise InvalidConnection(path, "credentials", f"{', '.join(keys)} are needed, as PEM texts")
     return Credentials(*(document[key].encode() for key in keys))

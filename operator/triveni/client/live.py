@@ -98,7 +98,7 @@ def _read(party: int, document: Mapping[str, Any]) -> WorkerStatus:
         state=str(document.get("state", "")),
         granted=granted if type(granted) is int else None,
         waiting=waiting if type(waiting) is int else 0,
-        latency_ms={str(k): float(v) for k, v in latency.items()} if isinstance(latency, dict) else {},
+        latency_ms={k: v for k, v in latency.items() if type(v) in (int, float)} if isinstance(latency, dict) else {},
         **counts,
     )
 

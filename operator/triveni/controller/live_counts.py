@@ -65,7 +65,7 @@ class LiveCounts:
             async with limit, session.get(url, allow_redirects=False) as response:
                 counts = json.loads(await response.content.read(MOST_BYTES))
             number, answered = counts["epoch"], counts["answered"]
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError, RecursionError):
             return  # it ends, or the network does not let us: the next time, or never
         if number == epoch.number and type(answered) is int and answered > epoch.answered:
             epoch.answered = answered

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from triveni.api.status import MOST, time_of, time_text
 from triveni.controller.objects.names import EPOCH, PARTY
 from triveni.controller.quota import PARTIES, Report
 
@@ -157,7 +158,7 @@ def read_worker(raw: Raw) -> Worker | None:
         deleting="deletionTimestamp" in raw["metadata"],
         report=report,
         receipt=_receipt(words),
-        message=str(words.get("message", ""))[:500] if report else "",
+        message=_text(words.get("message", ""), 500) if report else "",
         problem=_death(status, terminated) if ended and not report else _pending(status, container),
     )
 
@@ -175,7 +176,7 @@ def _read_job(raw: Raw, pods: Sequence[Raw]) -> Sharing | None:
         terminated = container.get("state", {}).get("terminated")
         words = _words(terminated)
         if isinstance(words.get("reason"), str) and words["reason"] != "Shared":
-            failure = Problem(_word(words["reason"]), str(words.get("message", ""))[:1000])
+            failure = Problem(_word(words["reason"]), _text(words.get("message", ""), 1000))
             permanent = words.get("permanent") is True and failure.reason != NOT_YET
         elif terminated is not None and terminated.get("exitCode") != 0:
             failure = _death(pod["status"], terminated)
@@ -229,11 +230,24 @@ def _words(terminated: Raw | None) -> Raw:
 
 
 def _report(words: Raw) -> Report | None:
-    numbers = [words.get(key) for key in ("epoch", "party", "admitted", "answered")]
-    if not all(type(number) is int for number in numbers) or not isinstance(words.get("reason"), str):
+    numbers = _counts(words, "epoch", "party", "admitted", "answered")
+    if numbers is None or not isinstance(words.get("reason"), str):
         return None
-    epoch, party, admitted, answered = (int(number) for number in numbers if number is not None)
+    epoch, party, admitted, answered = numbers
     return Report(epoch, party, admitted, answered, _word(words["reason"]))
+
+
+def _counts(words: Raw, *keys: str) -> list[int] | None:
+    """Numbers that a status can hold; None unless all are."""
+    numbers = [words.get(key) for key in keys]
+    return (
+        [int(n) for n in numbers if n is not None] if all(type(n) is int and 0 <= n <= MOST for n in numbers) else None
+    )
+
+
+def _text(value: object, most: int) -> str:
+    """What a pod said, as text that can be written: JSON can hold halves of characters."""
+    return str(value)[:most].encode("utf-8", "replace").decode()
 
 
 def _word(text: str) -> str:
@@ -243,18 +257,15 @@ def _word(text: str) -> str:
 
 def _receipt(words: Raw) -> Receipt | None:
     raw = words.get("receipt")
-    if not isinstance(raw, dict):
+    numbers = _counts(raw, "epoch", "party", "bytes_erased") if isinstance(raw, dict) else None
+    if numbers is None:
         return None
+    epoch, party, erased = numbers
     try:
-        return Receipt(
-            int(raw["epoch"]),
-            int(raw["party"]),
-            str(raw["erased_at"])[:40],
-            str(raw["program_digest"])[:100],
-            int(raw["bytes_erased"]),
-        )
-    except (KeyError, TypeError, ValueError):
+        erased_at = time_text(time_of(raw["erased_at"]))
+    except (KeyError, AttributeError, ValueError, OverflowError):
         return None
+    return Receipt(epoch, party, erased_at, _text(raw.get("program_digest", ""), 100), erased)
 
 
 def _labels(raw: Raw) -> Mapping[str, str]:

@@ -95,7 +95,7 @@ def _context(protocol: int, credentials: Credentials) -> ssl.SSLContext:
         context.load_verify_locations(cadata=credentials.ca.decode("ascii"))
         with _as_file(credentials.certificate + b"\n" + credentials.key) as path:
             context.load_cert_chain(path)
-    except (ssl.SSLError, UnicodeDecodeError) as error:
+    except (ssl.SSLError, ValueError) as error:  # of an empty text OpenSSL is not asked
         reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else type(error).__name__
         raise InvalidCredentials(f"not a certificate, its key and an authority in PEM ({reason})") from None
     return context
@@ -114,6 +114,15 @@ def _as_file(data: bytes) -> Iterator[str]:
             file.write(data)
             file.flush()
             yield file.name
+
+
+def handshake_problem(error: OSError) -> str:
+    """Why a handshake failed, in words: what is wrong with the other end's certificate, or with what it speaks."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or error.strerror or type(error).__name__).replace('_', ' ').lower()}"
+    return error.strerror or str(error) or type(error).__name__
 
 
 def peer_identity(ssl_object: ssl.SSLSocket | ssl.SSLObject) -> Identity:

@@ -124,6 +124,7 @@ def credentials_document(credentials: Credentials) -> dict[str, str]:
 def credentials_of(document: Any, path: str) -> Credentials:
     """Read them again; InvalidBundle if they are not three texts."""
     keys = ("certificate", "key", "ca")
-    if not isinstance(document, dict) or not all(isinstance(document.get(key), str) for key in keys):
+    texts = [document.get(key) for key in keys] if isinstance(document, dict) else [None]
+    if not all(isinstance(text, str) and text.isascii() for text in texts):
         raise InvalidBundle(path, "credentials", f"{', '.join(keys)} are needed, as PEM texts")
     return Credentials(*(document[key].encode() for key in keys))

@@ -196,7 +196,7 @@ def _report(path: Path) -> dict[str, Any] | None:
     try:
         with path.open("rb") as file:
             document = json.loads(file.read(MAX_REPORT_BYTES))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

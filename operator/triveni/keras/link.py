@@ -75,7 +75,7 @@ class HostLink:
         """What the host says next; words of our own if it is gone."""
         message = await self._socket.receive()
         if message.type is aiohttp.WSMsgType.TEXT:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 document = json.loads(message.data)
                 if isinstance(document, dict):
                     return document
@@ -104,7 +104,7 @@ async def version_of(party: int, address: Address, credentials: Credentials, me:
                 document = json.loads(await response.content.read(MAX_BYTES))
         except aiohttp.ClientError as error:
             raise HostRefused(f"worker {party} at {address}", connection_problem(error)) from None
-        except (TimeoutError, ValueError, OSError):
+        except (TimeoutError, ValueError, OSError, RecursionError):
             raise HostRefused(f"worker {party} at {address}", "no answer") from None
     if not isinstance(document, dict) or not isinstance(document.get("version"), str):
         raise HostRefused(f"worker {party} at {address}", "it is in an epoch, or no host of this cluster")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -166,40 +166,70 @@ def _read(document: Mapping[str, Any]) -> Program:
     if document["format"] != FORMAT:
         raise ValueError(f"not a program of format {FORMAT}: {document['format']!r}")
     nodes: list[Node] = []
-    for op, inputs, attrs, shape, dtype, party in document["nodes"]:
-        if any(not 0 <= i < len(nodes) for i in inputs) or dtype not in ITEM_BYTES:
-            raise ValueError(f"node {len(nodes)} reads a later node or has an unknown type")
-        if (party is None) != (op == "const") or party not in (None, *PARTIES):
-            raise ValueError(f"node {len(nodes)} belongs to no party")
-        draw = _draw(attrs) if op == "draw" else None
-        secret = Input(attrs["name"], attrs["component"]) if op == "input" else None
-        nodes.append(
-            Node(
-                op,
-                tuple(nodes[i] for i in inputs),
-                {} if draw or secret else attrs,
-                tuple(affine(dim) for dim in shape),
-                dtype,
-                party,
-                draw,
-                secret,
-            )
-        )
+    for entry in document["nodes"]:
+        nodes.append(_node(entry, nodes))
     return Program(
-        protocol=document["protocol"],
-        architecture_digest=document["architecture"],
-        input_shape=tuple(document["input"]),
-        output_shape=tuple(document["output"]),
-        weights={name: tuple(shape) for name, shape in document["weights"]},
-        outputs=tuple(tuple(nodes[number] for number in numbers) for numbers in document["outputs"]),
-        compiler=document["compiler"],
+        protocol=str(document["protocol"]),
+        architecture_digest=str(document["architecture"]),
+        input_shape=tuple(map(_whole, document["input"])),
+        output_shape=tuple(map(_whole, document["output"])),
+        weights={str(name): tuple(map(_whole, shape)) for name, shape in document["weights"]},
+        outputs=tuple(tuple(nodes[_whole(number)] for number in numbers) for numbers in document["outputs"]),
+        compiler=str(document["compiler"]),
     )
+
+
+def _node(entry: Any, before: Sequence[Node]) -> Node:
+    match entry:
+        case [str(op), [*inputs], dict(attrs), [*shape], dtype, party]:
+            pass
+        case _:
+            raise ValueError(f"node {len(before)} is none")
+    if any(_whole(i) >= len(before) for i in inputs) or dtype not in tuple(ITEM_BYTES):
+        raise ValueError(f"node {len(before)} reads a later node or has an unknown type")
+    if (party is None) != (op == "const") or (party is not None and _whole(party) not in PARTIES):
+        raise ValueError(f"node {len(before)} belongs to no party")
+    draw = _draw(attrs) if op == "draw" else None
+    secret = Input(str(attrs["name"]), _whole(attrs["component"])) if op == "input" else None
+    return Node(
+        op,
+        tuple(before[i] for i in inputs),
+        {} if draw or secret else {key: _attribute(value) for key, value in attrs.items()},
+        tuple(map(_size, shape)),
+        dtype,
+        party,
+        draw,
+        secret,
+    )
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r:.60} is no number of at least 0")
+    return value
+
+
+def _size(value: Any) -> Affine:
+    """A size of a shape: a number, or a pair of numbers if it depends on the rows."""
+    match value:
+        case int() | [int(), int()]:
+            return affine(value)
+    raise ValueError(f"{value!r:.60} is no size")
+
+
+def _attribute(value: Any) -> Any:
+    """Numbers, texts, and lists of them; what an operation makes of them the prover and the backends check."""
+    if isinstance(value, list):
+        return [_attribute(item) for item in value]
+    if value is None or isinstance(value, int | str):
+        return value
+    raise ValueError(f"{value!r:.60} is no attribute")
 
 
 def _draw(attrs: Mapping[str, Any]) -> Draw:
     if not set(attrs) <= {"holders", "index", "epoch"} or attrs.get("epoch", True) is not True:
         raise ValueError(f"a draw has no attributes {dict(attrs)}")
-    return Draw(tuple(attrs["holders"]), attrs["index"], "epoch" in attrs)
+    return Draw(tuple(map(_whole, attrs["holders"])), _whole(attrs["index"]), "epoch" in attrs)
 
 
 def topological(outputs: Iterable[Iterable[Node]]) -> Iterator[Node]:

@@ -76,6 +76,8 @@ def unpack(content: bytes, source: str) -> Archive:
         raise TruncatedFile(source, str(error)) from error
     except (EOFError, zlib.error) as error:
         raise TruncatedFile(source, "its compressed data ends too early or is damaged") from error
+    except ValueError as error:  # a place before the file's beginning, a name that is no text
+        raise TruncatedFile(source, "its list of members is damaged") from error
     except (NotImplementedError, RuntimeError) as error:
         raise NotAKerasFile(source, f"its zip archive needs {error}") from error
     shown = ", ".join(repr(name[:60]) for name in names[:6]) + (", ..." if len(names) > 6 else "")

@@ -116,7 +116,7 @@ class WorkerLink:
             raise WorkerRefused(self.party, status, reason.value if reason else "for no known reason", message)
         try:
             document = json.loads(body or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise WorkerUnreachable(self.party, str(self.address), "its answer is no JSON object")

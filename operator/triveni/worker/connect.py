@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from triveni.identity.names import Identity, Role
-from triveni.identity.tls import WrongPeer, peer_identity
+from triveni.identity.tls import WrongPeer, handshake_problem, peer_identity
 from triveni.worker import frame
 from triveni.worker.config import Address
 from triveni.worker.greeting import receive, send, when_ready
@@ -281,8 +281,4 @@ class _Acceptor:
 def _text(error: Exception) -> str:
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error.strerror or type(error).__name__}"
-    if isinstance(error, OSError):
-        return error.strerror or str(error) or type(error).__name__
-    return str(error)
+    return handshake_problem(error) if isinstance(error, OSError) else str(error)

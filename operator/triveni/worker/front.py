@@ -34,6 +34,7 @@ from triveni.mpc.sharing import component_names
 from triveni.worker.admission import Answer, Words
 from triveni.worker.config import Config
 from triveni.worker.desk import Desk
+from triveni.worker.door import Door, Refusals, Visit, Visitors
 from triveni.worker.log import Log
 from triveni.worker.model import Model
 from triveni.worker.refusal import Refused
@@ -46,11 +47,6 @@ ARCHITECTURE_BYTES = 1 << 20
 
 MAX_ID = 128
 
-KEEP_ALIVE_S = 90.0
-"""Longer than clients keep a connection, so that it is the client who closes it."""
-
-HANDSHAKE_S = 10.0
-LINGER_S = 2.0
 DRAIN_MOST_S = 2.0
 """How long answers may take to leave once the worker ends."""
 
@@ -98,7 +94,7 @@ class Front:
         self._host = host
         self._log = log
         self._components = component_names(config.party, config.protocol)
-        self._forbidden: set[tuple[str, str]] = set()
+        self._refusals = Refusals(log)
         self._active = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -114,39 +110,31 @@ class Front:
             ("PUT", "/triveni/v1/shares"): (self._shares, SHARING),
             ("GET", "/triveni/v1/status"): (self._status, BOTH),
         }
-        self._server_side: web.Server | None = None
-        self._listening: asyncio.Server | None = None
+        self._visitors: Visitors | None = None
+        self._door: Door | None = None
 
     async def start(self, listener: socket.socket, context: ssl.SSLContext) -> None:
         """Serve on a bound socket until `stop`."""
-        self._server_side = web.Server(
-            self._handle,
-            handler_cancellation=True,  # a client that went away does not wait any more
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=KEEP_ALIVE_S,
-            lingering_time=LINGER_S,
-            max_line_size=4096,
-            max_field_size=4096,
-        )
-        self._listening = await asyncio.get_running_loop().create_server(
-            self._server_side, sock=listener, ssl=context, ssl_handshake_timeout=HANDSHAKE_S
-        )
+        self._visitors = Visitors(self._handle, self._refusals)
+        self._door = Door(listener, context, self._visitors)
 
     async def stop(self) -> None:
         """Let the answers out that are being sent, then close everything."""
-        if self._listening is None or self._server_side is None:
+        if self._door is None or self._visitors is None:
             return
-        self._listening.close()
+        self._door.close()
         try:
             async with asyncio.timeout(DRAIN_MOST_S):
                 await self._quiet.wait()
         except TimeoutError:
             self._log.warning("answers were not read in time", requests=self._active)
-        self._server_side.pre_shutdown()  # connections that wait for a next request end now
-        await self._server_side.shutdown(timeout=DRAIN_MOST_S)
+        self._visitors.pre_shutdown()  # connections that wait for a next request end now
+        await self._visitors.shutdown(timeout=DRAIN_MOST_S)
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
+        visit = request.protocol
+        assert isinstance(visit, Visit)
+        visit.request_began()
         self._active += 1
         self._quiet.clear()
         try:
@@ -158,6 +146,7 @@ class Front:
             text = json.dumps({"error": "the worker failed; its log says where"}).encode()
             return _json(json_body=text, status=500)
         finally:
+            visit.request_ended()
             self._active -= 1
             if not self._active:
                 self._quiet.set()
@@ -186,9 +175,7 @@ class Front:
         return caller
 
     def _forbid(self, who: str, why: str) -> NoReturn:
-        if (who, why) not in self._forbidden and len(self._forbidden) < 1000:
-            self._forbidden.add((who, why))
-            self._log.warning("request forbidden", who=who, why=why)
+        self._refusals.note("request forbidden", who, why)
         raise Refused(Reason.FORBIDDEN, why)
 
     # --- the Open Inference Protocol ---

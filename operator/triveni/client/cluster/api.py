@@ -189,7 +189,7 @@ class Api:
         self._require_allowed(status, needed)
         try:
             document = json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if status == 404 and (kind is not APPLY or "namespaces" not in str(document)):
             return None

@@ -46,7 +46,7 @@ class ClusterModel:
         where = f"in Secret {self._namespace}/{name}"
         try:
             document = json.loads(base64.b64decode((secret.get("data") or {})[CONNECTION_KEY]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidConnection(where, CONNECTION_KEY, "it is missing or no JSON") from error
         return Connection.from_document(document, where)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from triveni.api.securemodel import SecureModel
 from triveni.api.status import (
     MAX_CHARGES,
+    MOST,
     ChargeStatus,
     EpochStatus,
     Phase,
@@ -93,7 +94,8 @@ def _charge(model: SecureModel, status: Status, epoch: EpochStatus, seen: Observ
     workers = seen.workers_of(epoch.number)
     reports = [worker.report if worker else None for worker in workers]
     bill = charge(Grant(epoch.number, epoch.grant), reports, shared=epoch.may_have_answered)
-    quota = QuotaStatus(charged=charged(status) + bill.rows)
+    # Without a limit a worker may claim any number.
+    quota = QuotaStatus(charged=min(charged(status) + bill.rows, MOST))
     receipts = tuple(
         ReceiptStatus(
             epoch=receipt.epoch,
