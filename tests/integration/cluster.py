@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,9 +142,9 @@ class Cluster:
 
     # --- processes ---
 
-    def start(self) -> None:
-        """Start the three workers."""
-        for party in range(3):
+    def start(self, parties: Iterable[int] = range(3)) -> None:
+        """Start the three workers, or some of them."""
+        for party in parties:
             self.workers[party] = self._start(party)
 
     def _start(self, party: int) -> Worker:
@@ -233,6 +233,10 @@ class Cluster:
     def ports(self) -> frozenset[int]:
         """All ports that the workers listen on."""
         return frozenset((*self._ports.front, *self._ports.peer))
+
+    def peer_address(self, party: int) -> tuple[str, int]:
+        """Where the other two workers find it."""
+        return ports.HOST, self._ports.peer[party]
 
     def connection(self, credentials: Credentials | None = None, *, name: str = "alice") -> Connection:
         """What a client needs, with its own certificate."""

@@ -92,6 +92,7 @@ class Admission(Generic[Waiter]):
         self._max_bytes = max_bytes
         self._requests: dict[str, Request[Waiter]] = {}
         self._bytes = 0
+        self._arriving: list[int] = []
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._kept_bytes = 0
 
@@ -99,9 +100,20 @@ class Admission(Generic[Waiter]):
         return len(self._requests)
 
     def require_room(self, nbytes: int) -> None:
-        """Refused (Busy) if another request of `nbytes` would be too much."""
-        if len(self._requests) >= self._max_requests or self._bytes + nbytes > max(self._max_bytes, nbytes):
+        """Refused (Busy) if another request of `nbytes` would be too much, with those that are on their way."""
+        requests = len(self._requests) + len(self._arriving)
+        held = self._bytes + sum(self._arriving)
+        if requests >= self._max_requests or held + nbytes > max(self._max_bytes, nbytes):
             raise Refused(Reason.BUSY, "too many requests are waiting; ask again in a moment")
+
+    def expect(self, nbytes: int) -> None:
+        """Keep room for a request whose bytes are on their way, until `received`; Refused (Busy) if there is none."""
+        self.require_room(nbytes)
+        self._arriving.append(nbytes)
+
+    def received(self, nbytes: int) -> None:
+        """The bytes of a request that was expected are there, or will not come."""
+        self._arriving.remove(nbytes)
 
     def find(self, key: str, digest: bytes) -> Request[Waiter] | Answer | None:
         """What is there of this request already; Refused (RequestIdReused) if its id was used for something else."""

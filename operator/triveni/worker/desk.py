@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,9 @@ from triveni.worker.quota import Count
 from triveni.worker.refusal import QUOTA_REACHED, Refused
 
 LEADER = 0
+
+MAX_KEY = 192
+"""Characters of a request's key: the client's name, of at most 63, and the id that it chose, of at most 128."""
 
 Waiter = asyncio.Future[Answer]
 
@@ -68,9 +72,16 @@ class Desk:
         """Number of requests whose answer is not there yet."""
         return len(self._admission)
 
-    def require_room(self, nbytes: int) -> None:
-        """Refused if a request of `nbytes` cannot be taken now."""
-        self._admission.require_room(nbytes)
+    @contextmanager
+    def expecting(self, nbytes: int) -> Iterator[None]:
+        """Room for the bytes of a request while they come; Refused if there is none."""
+        with self._lock:
+            self._admission.expect(nbytes)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._admission.received(nbytes)
 
     async def answer(self, key: str, rows: int, digest: bytes, shares: tuple[Words, ...]) -> Answer:
         """This worker's part of the answer to a request, once all three workers hold their shares and it was run.
@@ -122,6 +133,8 @@ class Desk:
         """A peer's message about requests; InvalidFrame if it is none that this worker can get."""
         match message:
             case ["arrived", str(key), int(rows)] if self._pairing is not None and type(rows) is int and rows > 0:
+                if len(key) > MAX_KEY:
+                    raise InvalidFrame(f"has a key of {len(key)} characters, at most {MAX_KEY} are possible")
                 self._arrive(self._pairing, peer, key, rows)
             case ["withdraw", str(key)] if self._pairing is not None:
                 self._withdraw(self._pairing, peer, key)

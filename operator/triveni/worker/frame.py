@@ -8,7 +8,8 @@ from typing import Any
 
 LENGTH_BYTES = 4
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 512 * 1024
+"""An order of 256 requests fits, whose keys have 192 characters that JSON writes with up to twelve bytes each."""
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from aiohttp import web
@@ -98,18 +98,21 @@ class Front:
         self._active = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
-        model = f"/v2/models/{config.name}"
-        self._routes: Mapping[tuple[str, str], tuple[Handler, frozenset[Role]]] = {
+        self._routes: dict[tuple[str, str], tuple[Handler, frozenset[Role]]] = {
             ("GET", "/v2"): (self._server, BOTH),
+            ("GET", "/v2/"): (self._server, BOTH),
             ("GET", "/v2/health/live"): (self._live, BOTH),
             ("GET", "/v2/health/ready"): (self._ready, BOTH),
-            ("GET", model): (self._metadata, BOTH),
-            ("GET", f"{model}/ready"): (self._ready, BOTH),
-            ("POST", f"{model}/infer"): (self._infer, CLIENT),
             ("PUT", "/triveni/v1/architecture"): (self._architecture, SHARING),
             ("PUT", "/triveni/v1/shares"): (self._shares, SHARING),
             ("GET", "/triveni/v1/status"): (self._status, BOTH),
         }
+        for model in (f"/v2/models/{config.name}", f"/v2/models/{config.name}/versions/{config.epoch}"):
+            self._routes |= {
+                ("GET", model): (self._metadata, BOTH),
+                ("GET", f"{model}/ready"): (self._ready, BOTH),
+                ("POST", f"{model}/infer"): (self._infer, CLIENT),
+            }
         self._visitors: Visitors | None = None
         self._door: Door | None = None
 
@@ -140,6 +143,8 @@ class Front:
         try:
             return await self._answer(request)
         except (Refused, MalformedRequest) as refused:
+            if refused.reason is Reason.FORBIDDEN:
+                self._refusals.note("request forbidden", visit.name, str(refused))
             return _json(json_body=error_body(refused.reason, str(refused)), status=refused.reason.status)
         except Exception as error:  # noqa: BLE001 (the last place where it can become an answer)
             self._log.error("a request failed", error, path=request.path)
@@ -158,7 +163,7 @@ class Front:
             raise Refused(Reason.NOT_FOUND, f"there is no {request.method} {request.path[:200]} here")
         handler, roles = route
         if caller.role not in roles:
-            self._forbid(caller.uri, f"a {caller.role} certificate may not {request.method} {request.path}")
+            raise _forbidden(f"a {caller.role} certificate may not {request.method} {request.path}")
         return await handler(request, caller)
 
     def _caller(self, request: web.BaseRequest) -> Identity:
@@ -168,15 +173,11 @@ class Front:
         try:
             caller = _identity(dict(certificate or {}).get("subjectAltName", ()))
         except WrongPeer as error:
-            self._forbid(error.got, str(error))
+            raise _forbidden(str(error)) from None
         me = self._config
         if (caller.namespace, caller.uid) != (me.namespace, me.uid) or caller.epoch not in (None, me.epoch):
-            self._forbid(caller.uri, f"{caller.uri} is not of {me.namespace}/{me.uid} in epoch {me.epoch}")
+            raise _forbidden(f"{caller.uri} is not of {me.namespace}/{me.uid} in epoch {me.epoch}")
         return caller
-
-    def _forbid(self, who: str, why: str) -> NoReturn:
-        self._refusals.note("request forbidden", who, why)
-        raise Refused(Reason.FORBIDDEN, why)
 
     # --- the Open Inference Protocol ---
 
@@ -199,8 +200,8 @@ class Front:
     async def _infer(self, request: web.BaseRequest, caller: Identity) -> web.Response:
         desk, model = self._host.serving()
         size = _size(request, self._config.max_rows * model.row_bytes + HEADER_SLACK)
-        desk.require_room(size)
-        body = await _body(request, size, self._config.request_timeout_s)
+        with desk.expecting(size):
+            body = await _body(request, size, self._config.request_timeout_s)
         header_length = request.headers.get(HEADER_LENGTH)
         header, tensors = decode(memoryview(body), header_length)
         request_id = header.get("id")
@@ -288,6 +289,10 @@ class Front:
 @lru_cache(maxsize=256)
 def _identity(names: tuple[tuple[str, str], ...]) -> Identity:
     return certified_identity({"subjectAltName": names})
+
+
+def _forbidden(why: str) -> Refused:
+    return Refused(Reason.FORBIDDEN, why)
 
 
 def _json(document: Any = None, *, json_body: bytes | None = None, status: int = 200) -> web.Response:

@@ -69,6 +69,16 @@ def test_what_waits_is_bounded_in_number_and_bytes() -> None:
     held.add(request("c/c"), NO_LIMIT)
 
 
+def test_requests_on_their_way_take_room_until_they_are_there() -> None:
+    held: Admission[str] = Admission(max_requests=2, max_bytes=200)
+    held.expect(150)
+    assert reason_of(lambda: held.expect(51)) is Reason.BUSY
+    held.expect(50)
+    assert reason_of(lambda: held.expect(0)) is Reason.BUSY
+    held.received(150)
+    held.expect(150)
+
+
 def test_a_request_larger_than_the_bound_is_taken_when_nothing_else_waits() -> None:
     held: Admission[str] = Admission(max_bytes=10)
     held.add(request("c/a"), NO_LIMIT)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from triveni.api.inference import Reason
 from triveni.worker.admission import MAX_REQUESTS, Answer
-from triveni.worker.desk import LEADER, Desk, Work
+from triveni.worker.desk import LEADER, MAX_KEY, Desk, Work
 from triveni.worker.frame import InvalidFrame
 from triveni.worker.order import InvalidOrder
 from triveni.worker.quota import OrderBeyondGrant
@@ -291,8 +291,8 @@ async def test_too_many_requests_are_told_to_come_back() -> None:
     shares = (np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64))
     tasks = [asyncio.create_task(desk.answer(f"c/{n}", 1, b"", shares)) for n in range(MAX_REQUESTS + 1)]
     assert (await refusal(tasks[-1])).reason is Reason.BUSY
-    with pytest.raises(Refused):
-        desk.require_room(1)
+    with pytest.raises(Refused), desk.expecting(1):
+        raise AssertionError("there was room")
     for task in tasks:
         task.cancel()
 
@@ -303,6 +303,7 @@ async def test_too_many_requests_are_told_to_come_back() -> None:
         (0, ["refused", "c/a", "Expired", "x"]),
         (0, ["withdrawn", "c/a"]),
         (0, ["arrived", "c/a", 0]),
+        (0, ["arrived", "c/" + "a" * MAX_KEY, 1]),
         (0, ["arrived", "c/a", True]),
         (0, ["arrived", "c/a"]),
         (1, ["arrived", "c/a", 1]),
