@@ -16,7 +16,7 @@ LOCKS := bootstrap client worker operator dev docs
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 .PHONY: help setup run test e2e coverage lint format docs docs-serve cluster-up cluster-load cluster-down cluster-status \
-	images sbom audit chaos mutants bench bench-protocols bench-models bench-peers \
+	images sbom audit chaos fuzz mutants bench bench-protocols bench-models bench-peers \
 	generate lock example models notebooks clean
 
 help: ## list the targets
@@ -94,6 +94,9 @@ e2e: setup ## the tests on a cluster alone: it comes up, and goes down whatever 
 
 chaos: setup ## kill workers, sharing processes and controllers 200 times while clients count what they get (ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: setup ## a million hostile inputs for every parser, and what came of them (ARGS="--inputs 10000000 --seed 2")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 coverage: setup ## the tests again but those on a cluster, with the lines and branches that they leave out
 	@mkdir -p build

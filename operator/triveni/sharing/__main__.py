@@ -6,7 +6,7 @@ import asyncio
 import resource
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from triveni.sharing.download import Remote, download
 from triveni.sharing.failures import CredentialsUnreadable, Interrupted, SharingFailure
 from triveni.sharing.hand_over import Shared, hand_over
 from triveni.sharing.keras_file import KerasModel, parse_model, parse_pair
+from triveni.sharing.rehearsal import rehearse
 from triveni.sharing.s3 import Bucket, read_keys, s3_object
 from triveni.sharing.shares import split_model
 from triveni.sharing.steps import Steps
@@ -71,13 +72,20 @@ def _model(arguments: Arguments, within: float, steps: Steps) -> KerasModel:
     if isinstance(place, PairPlace):
         layers, weights = read_file(place.layers), read_file(place.weights)
         steps.done("fetched", {"bytes": layers.size + weights.size})
-        return parse_pair(layers.checked(None), weights.checked(None), layers.words, weights.words)
+        pair = (layers.checked(None), weights.checked(None), layers.words, weights.words)
+        return _rehearsed(lambda: parse_pair(*pair), weights.words)
     if isinstance(place, FilePlace):
         content = read_file(place.path, arguments.words)
     else:
         content = asyncio.run(_stoppable(download(_remote(place, arguments.words), within, steps)))
     steps.done("fetched", {"bytes": content.size})
-    return parse_model(content.checked(arguments.digest), content.words)
+    data = content.checked(arguments.digest)
+    return _rehearsed(lambda: parse_model(data, content.words), content.words)
+
+
+def _rehearsed(read: Callable[[], T], source: str) -> T:
+    rehearse(read, source)
+    return read()
 
 
 def _remote(place: UrlPlace | S3Place, words: str | None) -> Remote:

@@ -44,7 +44,7 @@ def opened(data: bytes, source: str) -> Iterator[h5py.File]:
         if "truncated" in str(error):
             raise TruncatedFile(source, "its HDF5 content ends too early") from error
         raise NotAKerasFile(source, "its HDF5 content cannot be read") from error
-    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+    except (RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
         raise NotAKerasFile(source, "its HDF5 content is damaged") from error
 
 

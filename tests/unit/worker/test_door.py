@@ -198,7 +198,7 @@ async def test_a_header_that_is_too_large_is_refused(served: Served, authority: 
         reader, writer = await link(served, context_of(authority))
         writer.write(b"GET /v2 HTTP/1.1\r\nHost: w\r\n" + header + b"\r\n")
         head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 413 ")
+        assert head.split()[1] == b"413"
         assert json.loads(body)["reason"] == "TooLarge"
         writer.close()
     assert [who for who, _ in logged(served, "request refused")] == [MALLORY]
