@@ -45,6 +45,9 @@ ORDER_S = 10.0
 HEARTBEAT_S = 10.0
 """How often owner and host make sure of each other; an owner that is gone ends the epoch."""
 
+MOST_REFUSED = 100
+"""Of those who are refused, so many are named."""
+
 Say = Callable[[str], None]
 
 
@@ -57,6 +60,7 @@ class Host:
         self._bundle, self._bind, self._cache, self._directory = bundle, bind, cache, directory
         self._processes, self._say = processes, say
         self._newest = 0
+        self._refused: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._stop = asyncio.Event()
@@ -104,6 +108,7 @@ class Host:
         caller = _caller(request)
         mine = (self._bundle.namespace, self._bundle.uid)
         if caller is None or (caller.namespace, caller.uid) != mine or caller.role is not Role.SHARING:
+            self._say_refused(str(caller or "a certificate that names nobody"))
             return _told(error_body(Reason.FORBIDDEN, "only the owner of the cluster may ask that"), 403)
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_BYTES)
         if not socket.can_prepare(request).ok:
@@ -118,6 +123,12 @@ class Host:
             pass
         await socket.close()
         return socket
+
+    def _say_refused(self, who: str) -> None:
+        """Once for each."""
+        if who not in self._refused and len(self._refused) < MOST_REFUSED:
+            self._refused.add(who)
+            self._say(f"Refused {who}: only the owner of the cluster may order an epoch")
 
     def _accepted(self, order: Order, caller: Identity) -> Order:
         if caller.epoch != order.epoch:

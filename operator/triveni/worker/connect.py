@@ -28,7 +28,8 @@ attempt is faster than the system's own, which come after 1, 3 and 7 seconds."""
 
 HANDSHAKE_S = 10.0
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 0.25
-HANDSHAKES_AT_ONCE = 16
+HANDSHAKES_AT_ONCE = 64
+"""Unfinished ones; one more ends the oldest, which is hardly a peer's: those are through after a few round trips."""
 
 
 class Kind(StrEnum):
@@ -198,7 +199,7 @@ class _Acceptor:
         self._expected = 4 if meeting.party == 0 else 2  # data links of two peers, and at worker 0 their control links
         self._greeted = 0
         self._refused: set[str] = set()
-        self._slots = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
+        self._handshakes: dict[asyncio.Task[None], str] = {}
 
     async def run(self) -> None:
         """Accept until cancelled."""
@@ -206,14 +207,23 @@ class _Acceptor:
         self._meeting.listener.setblocking(False)
         async with asyncio.TaskGroup() as group:
             while True:
-                await self._slots.acquire()
                 try:
                     raw, address = await loop.sock_accept(self._meeting.listener)
                 except OSError:  # out of descriptors, or the connection is gone already
-                    self._slots.release()
                     await asyncio.sleep(RETRY_FIRST_S)
                     continue
-                group.create_task(self._handle(raw, str(address[0])))
+                if len(self._handshakes) >= HANDSHAKES_AT_ONCE:
+                    self._end_oldest()
+                handshake = group.create_task(self._handle(raw, str(address[0])))
+                self._handshakes[handshake] = str(address[0])
+                handshake.add_done_callback(lambda done: self._handshakes.pop(done, None))
+                await asyncio.sleep(0)  # where many wait to be accepted, those that are in go on as well
+
+    def _end_oldest(self) -> None:
+        oldest, address = next(iter(self._handshakes.items()))
+        del self._handshakes[oldest]
+        oldest.cancel()
+        self._log_refused(address, f"{HANDSHAKES_AT_ONCE} links were not through, this one for the longest time")
 
     async def complete(self, accepting: asyncio.Task[None]) -> None:
         """Wait for the last link, then stop accepting."""
@@ -233,7 +243,6 @@ class _Acceptor:
         except (OSError, ssl.SSLError, frame.InvalidFrame) as error:
             self._log_refused(address, _text(error))
         finally:
-            self._slots.release()
             if not kept:
                 (sock or raw).close()
 

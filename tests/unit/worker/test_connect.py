@@ -224,6 +224,20 @@ async def test_a_stranger_that_says_nothing_keeps_nobody_waiting(meetings: list[
         sock.close()
 
 
+async def test_strangers_that_say_nothing_take_no_place_of_a_peer_however_many_they_are(
+    meetings: list[Meeting], lines: io.StringIO
+) -> None:
+    meeting_0 = asyncio.create_task(meet(meetings[0], 10))
+    place = meetings[0].listener.getsockname()
+    silent = [await asyncio.open_connection(*place) for _ in range(module.HANDSHAKES_AT_ONCE + 20)]
+    others = await asyncio.gather(*(meet(meetings[party], 10) for party in (1, 2)))
+    check([await meeting_0, *others])
+    for _, writer in silent:
+        writer.transport.abort()
+    refused = [line for line in map(json.loads, lines.getvalue().splitlines()) if line["event"] == "peer refused"]
+    assert [line["who"] for line in refused] == ["127.0.0.1"]
+
+
 async def test_a_server_that_is_somebody_else_gets_no_greeting(
     authority: Authority, meetings: list[Meeting], lines: io.StringIO
 ) -> None:
