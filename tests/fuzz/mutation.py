@@ -69,7 +69,7 @@ def _change(random: Random, root: Any, seeds: Sequence[Any]) -> Any:
     while isinstance(value, dict | list) and value and (place is None or random.random() < 0.8):
         place = value
         key = random.choice(list(value)) if isinstance(value, dict) else random.randrange(len(value))
-        value = place[key]  # type: ignore[index]
+        value = place[key]
     if place is None:
         return scalar(random)
     match random.randrange(8):

@@ -239,10 +239,8 @@ def _report(words: Raw) -> Report | None:
 
 def _counts(words: Raw, *keys: str) -> list[int] | None:
     """Numbers that a status can hold; None unless all are."""
-    numbers = [words.get(key) for key in keys]
-    return (
-        [int(n) for n in numbers if n is not None] if all(type(n) is int and 0 <= n <= MOST for n in numbers) else None
-    )
+    numbers = [n for key in keys if type(n := words.get(key)) is int and 0 <= n <= MOST]
+    return numbers if len(numbers) == len(keys) else None
 
 
 def _text(value: object, most: int) -> str:
@@ -257,8 +255,7 @@ def _word(text: str) -> str:
 
 def _receipt(words: Raw) -> Receipt | None:
     raw = words.get("receipt")
-    numbers = _counts(raw, "epoch", "party", "bytes_erased") if isinstance(raw, dict) else None
-    if numbers is None:
+    if not isinstance(raw, dict) or (numbers := _counts(raw, "epoch", "party", "bytes_erased")) is None:
         return None
     epoch, party, erased = numbers
     try:

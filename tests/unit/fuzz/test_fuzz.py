@@ -16,7 +16,7 @@ from tests.fuzz import run as module
 from tests.fuzz.run import feed
 from tests.fuzz.targets import ROOT, Target
 
-INPUTS = 30_000
+INPUTS = 20_000
 
 
 def test_every_parser_reads_or_refuses_what_it_is_fed() -> None:
