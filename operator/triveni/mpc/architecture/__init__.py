@@ -5,7 +5,7 @@ that do nothing at inference (InputLayer, Dropout) are gone: whoever reads a Ker
 """
 
 from triveni.mpc.architecture.activations import HardSigmoid, Relu, Sigmoid, Softmax, Tanh
-from triveni.mpc.architecture.graph import CLIENTS, FORMAT, Architecture
+from triveni.mpc.architecture.graph import CLIENTS, FORMAT, MAX_ANSWER_BITS, Architecture
 from triveni.mpc.architecture.layer import INPUT, MAX_ELEMENTS, InvalidArchitecture, Layer, Pads, Shape
 from triveni.mpc.architecture.linear import (
     BatchNormalization,
@@ -47,6 +47,7 @@ __all__ = [
     "FORMAT",
     "INPUT",
     "KINDS",
+    "MAX_ANSWER_BITS",
     "MAX_ELEMENTS",
     "Add",
     "Architecture",

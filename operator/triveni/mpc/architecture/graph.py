@@ -10,9 +10,12 @@ from typing import Any, ClassVar
 
 from triveni.mpc.architecture.activations import Sigmoid, Softmax, Tanh
 from triveni.mpc.architecture.layer import INPUT, InvalidArchitecture, Layer, Shape
-from triveni.mpc.architecture.reading import read_layer, read_shape
+from triveni.mpc.architecture.reading import read_answer_bits, read_layer, read_shape
 
 FORMAT = "triveni.dev/architecture/v2"
+
+MAX_ANSWER_BITS = 16
+"""Most fractional bits to which an answer can be rounded: what every protocol has."""
 
 CLIENTS = (Softmax, Sigmoid, Tanh)
 """Layers that the client computes (`mpc.answer`), where one is the last."""
@@ -22,11 +25,13 @@ CLIENTS = (Softmax, Sigmoid, Tanh)
 class Architecture:
     """Layers, each after those that it reads; the answer is the last one's. Checked when made: InvalidArchitecture.
 
-    `input_shape` is that of one row. A layer that names no input reads the layer before it.
+    `input_shape` is that of one row. A layer that names no input reads the layer before it. `answer_bits` is how many
+    fractional bits of each value clients are given: workers round the rest off (None: all that the protocol has).
     """
 
     input_shape: Shape
     layers: tuple[Layer, ...]
+    answer_bits: int | None = None
 
     MAX_LAYERS: ClassVar[int] = 500
 
@@ -35,6 +40,8 @@ class Architecture:
             raise InvalidArchitecture("(none)", "a model needs at least one layer that computes")
         if len(self.layers) > self.MAX_LAYERS:
             raise InvalidArchitecture("(all)", f"{len(self.layers)} layers; at most {self.MAX_LAYERS} are served")
+        if self.answer_bits is not None and not 0 <= self.answer_bits <= MAX_ANSWER_BITS:
+            raise InvalidArchitecture("(answer)", f"fractional_bits must be 0 to {MAX_ANSWER_BITS}")
         before = (INPUT, *(layer.name for layer in self.layers[:-1]))
         pairs = zip(self.layers, before, strict=True)
         object.__setattr__(self, "layers", tuple(x if x.inputs else replace(x, inputs=(y,)) for x, y in pairs))
@@ -76,11 +83,12 @@ class Architecture:
 
     def document(self) -> dict[str, Any]:
         """The JSON form as plain data."""
-        return {
+        document = {
             "format": FORMAT,
             "input": list(self.input_shape),
             "layers": [{"kind": layer.kind, **_json(asdict(layer))} for layer in self.layers],
         }
+        return document if self.answer_bits is None else document | {"answer": {"fractional_bits": self.answer_bits}}
 
     def to_json(self) -> bytes:
         """Canonical bytes: sorted keys, no white space."""
@@ -98,14 +106,15 @@ class Architecture:
         Raises:
             InvalidArchitecture: an unknown kind or field, a wrong type, or layers that do not fit together.
         """
-        if not isinstance(document, dict) or set(document) != {"format", "input", "layers"}:
-            raise InvalidArchitecture("(document)", "needs exactly the fields format, input and layers")
+        if not isinstance(document, dict) or set(document) - {"answer"} != {"format", "input", "layers"}:
+            raise InvalidArchitecture("(document)", "needs exactly the fields format, input and layers, perhaps answer")
         if document["format"] != FORMAT:
             raise InvalidArchitecture("(document)", f"format must be {FORMAT}")
         layers = document["layers"]
         if not isinstance(layers, list):
             raise InvalidArchitecture("(document)", "layers must be a list")
-        return cls(read_shape("(input)", "input", document["input"]), tuple(map(read_layer, layers)))
+        shape = read_shape("(input)", "input", document["input"])
+        return cls(shape, tuple(map(read_layer, layers)), read_answer_bits(document))
 
     @classmethod
     def from_json(cls, data: bytes) -> Architecture:

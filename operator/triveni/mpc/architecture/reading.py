@@ -131,3 +131,17 @@ def read_shape(layer: str, key: str, value: Any) -> Shape:
     if not sound or any(type(v) is not int or not 0 < v <= MAX_ELEMENTS for v in value):
         raise InvalidArchitecture(layer, f"{key} must be whole numbers of 1 to {MAX_ELEMENTS}, not {value!r:.60}")
     return tuple(value)
+
+
+def read_answer_bits(document: Mapping[str, Any]) -> int | None:
+    """`answer.fractional_bits` of an architecture's document; None if it has no answer. Its range is not checked.
+
+    Raises:
+        InvalidArchitecture: it is no whole number.
+    """
+    match document:
+        case {"answer": {"fractional_bits": bits, **rest}} if type(bits) is int and not rest:
+            return bits
+        case {"answer": answer}:
+            raise InvalidArchitecture("(answer)", f"answer must hold fractional_bits alone, not {answer!r:.60}")
+    return None

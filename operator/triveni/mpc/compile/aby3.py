@@ -16,6 +16,7 @@ from triveni.mpc.compile.tfe import (
     ABY3PrivateTensor,
     Private,
     ShareType,
+    dither,
     fixed64_heuristic,
     marker,
     precision,
@@ -81,6 +82,26 @@ class TracedABY3(ABY3):  # type: ignore[misc]
             generate, propagate = high ^ (low & high_p), low_p & high_p
             bits //= 2
         return self.on_shares(generate, lambda plane: marker("bitunslice", [plane], tf.bool, shape), BIT)
+
+    def rounded_off(self, x: Private, fractional_bits: int) -> Private:
+        """Truncated, after a dither of one unit of the last place from each two servers.
+
+        All three know by which offset the truncation itself rounds. Each lacks the dither of the other two.
+        """
+        dropped = self.fixedpoint_config.precision_fractional - fractional_bits
+        if not dropped:
+            return x
+        keys, nonces = self.pairwise_keys(), self.pairwise_nonces()
+        shape = x.shape.as_list()
+        dithered = self._empty()
+        for party, server in enumerate(self.servers):
+            with tf.device(server.device_name):
+                for j, component in enumerate(components_of(party, "ABY3")):
+                    seed = keys[party][j] + nonces[(component + 2) % 3]
+                    draw = WORD.sample_seeded_uniform(shape=shape, seed=seed).value
+                    dithered[party][j] = WORD.tensor(x.unwrapped[party][j].value + dither(draw, dropped))
+        self._update_pairwise_nonces()
+        return self.truncate(ABY3PrivateTensor(self, dithered, x.is_scaled, x.share_type), amount=dropped)
 
     def rerandomised(self, y: Private) -> list[list[tf.Tensor]]:
         """The answer's shares under a fresh sharing of zero, (m0, -m0-m2, m2), so that they tell nothing but their sum.

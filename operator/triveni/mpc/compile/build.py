@@ -34,6 +34,9 @@ class Protocol(Interface):
     def relu(self, x: Private) -> Private:
         """max(x, 0)."""
 
+    def rounded_off(self, x: Private, fractional_bits: int) -> Private:
+        """x to so many fractional bits, in units of the last; what no one worker knows decides how it is rounded."""
+
     def rerandomised(self, y: Private) -> list[list[tf.Tensor]]:
         """The answer's shares, so that they tell nothing but their sum."""
 
@@ -66,6 +69,8 @@ def _step(protocol: Protocol, step: Step, values: list[Private], weights: dict[s
             return _join(protocol, values, step.axis + 1)
         case steps.Rectify():
             return protocol.relu(x)
+        case steps.RoundOff():
+            return protocol.rounded_off(x, step.fractional_bits)
     return protocol.on_shares(x, lambda t: _moved(step, t))
 
 

@@ -23,6 +23,7 @@ from triveni.mpc.compile.tfe import (
     PondPrivateTensor,
     Private,
     SecureNN,
+    dither,
     fixed64_ni,
     marker,
     precision,
@@ -195,6 +196,24 @@ class TracedSecureNN(SecureNN):  # type: ignore[misc]
             return tf.where(negative, product, x.unwrapped[party].value - product)
 
         return self._shared_afresh(self._private(self._at_servers(rectified)))
+
+    def rounded_off(self, x: Private, fractional_bits: int) -> Private:
+        """Truncated, after a dither of one unit of the last place from server 2 with each of the other two.
+
+        Either of these knows by which offset the truncation itself rounds, and lacks the dither of the other one;
+        server 2 knows both dithers, and not the offset.
+        """
+        dropped = self.fixedpoint_config.precision_fractional - fractional_bits
+        if not dropped:
+            return x
+        draws = [self.keys.draw(HELPER, party, x.shape.as_list())[1].value for party in (0, 1)]
+        dithered = self._at_servers(lambda party: x.unwrapped[party].value + dither(draws[party], dropped))
+        y0, y1 = self._shared_afresh(self._private(dithered)).unwrapped
+        with tf.device(self.devices[0]):
+            first = y0.truncate(dropped)
+        with tf.device(self.devices[1]):
+            second = 0 - (0 - y1).truncate(dropped)
+        return PondPrivateTensor(self, first, second, x.is_scaled)
 
     def rerandomised(self, y: Private) -> list[list[tf.Tensor]]:
         """The answer's shares under a fresh sharing of zero, so that they tell nothing but their sum."""

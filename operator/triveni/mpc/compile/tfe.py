@@ -107,3 +107,9 @@ def precision(protocol: str, configuration: Any) -> Any:
     changed.scaling_base = 2
     changed.precision_fractional = fixed_point(protocol).fractional_bits
     return changed
+
+
+def dither(draw: tf.Tensor, bits: int) -> tf.Tensor:
+    """The low `bits` of a draw, from -2^(bits-1) to 2^(bits-1) - 1: noise of one unit of what is left without them."""
+    low = tf.bitwise.bitwise_and(draw, tf.constant(2**bits - 1, tf.int64))
+    return low - tf.constant(2 ** (bits - 1), tf.int64)

@@ -38,7 +38,7 @@ from triveni.mpc.lowering import activations, finish, folding, linear, moving, p
 from triveni.mpc.lowering.draft import REQUEST, Draft
 from triveni.mpc.lowering.network import Network
 from triveni.mpc.lowering.postponed import postponed_activations
-from triveni.mpc.lowering.steps import AddConstant, Affine, Rearrange
+from triveni.mpc.lowering.steps import AddConstant, Affine, Rearrange, RoundOff
 
 __all__ = ["Network", "lower"]
 
@@ -67,6 +67,8 @@ def lower(architecture: Architecture) -> Network:
     draft = finish.means_as_sums(draft)
     folding.fold_scales(draft)
     draft = finish.scales_as_products(draft)
+    if architecture.answer_bits is not None:
+        draft.answer = draft.add(RoundOff((draft.answer,), architecture.answer_bits))
     steps = tuple(draft.steps.values())
     names = Counter(step.name for step in steps if isinstance(step, Affine | AddConstant))
     for name in (name for name, count in names.items() if count > 1):

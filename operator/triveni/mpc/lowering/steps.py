@@ -144,3 +144,10 @@ class SumAxis(Step):
     """The sum over an axis, which is gone then."""
 
     axis: int
+
+
+@dataclass(frozen=True, eq=False)
+class RoundOff(Step):
+    """The value to so many fractional bits, as a whole number of the last one; with dither (docs/engine.md)."""
+
+    fractional_bits: int
