@@ -38,6 +38,7 @@ RULES: Mapping[str, Rule] = {
     "spec.protocol": ("a protocol", f"use {' or '.join(get_args(Protocol))}"),
     "spec.recovery": ("a way to recover", "use Reshare (share again) or Never (stop)"),
     "spec.batching.maxRows": ("a number of rows to run together", "give a whole number from 1 to 256"),
+    "spec.answer.fractionalBits": ("a number of places", "give a whole number from 0 to 16 or leave it out"),
     "spec.model.source.file.path": ("a path", "give the path of a .keras file, relative to the manifest"),
     "spec.workers.independence": ("an independence", "use Preferred, or Required (a worker waits for a place)"),
     "spec.ttlSecondsAfterFinished": ("a time", "give a whole number of seconds, at least 0, or leave it out"),

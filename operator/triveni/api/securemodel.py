@@ -5,7 +5,7 @@ cluster is given from them. They say what may be written and what a field means;
 decide nothing. Text about what is wrong is made in `problems`.
 
 No field is immutable: name, namespace and uid, of which the identities in certificates are made, cannot change in
-Kubernetes, and every change of the spec has a meaning. One of the model, the protocol, batching or the workers is a new
+Kubernetes, and every change of the spec has a meaning. One of the model, the protocol, the answer, batching or the workers is a new
 epoch, one of the quota is a new grant, and the others take effect as they are. What may only grow is in the status, and
 held there (see `status`).
 """
@@ -34,6 +34,9 @@ Protocol = Literal["ABY3", "SecureNN"]
 
 Quota = Annotated[int, Field(ge=1, le=MAX_QUOTA)]
 
+MAX_ANSWER_BITS = 16
+"""What every protocol has; more would reveal as much as no setting."""
+
 MaxRows = Annotated[int, Field(ge=1, le=256)]
 
 
@@ -41,6 +44,18 @@ class Batching(Strict):
     """How many rows the workers may run together."""
 
     max_rows: MaxRows = Field(default=32, description="Most rows of waiting requests that are run together.")
+
+
+class Answer(Strict):
+    """What clients are given of an answer."""
+
+    fractional_bits: Given[Annotated[int, Field(ge=0, le=MAX_ANSWER_BITS)]] = Field(
+        default=None,
+        description="How many binary places behind the point clients are given of each value of an answer: with 8 a"
+        " multiple of 1/256. The workers round the rest off, at random and to within 2.5 of these steps, before anybody"
+        " sees it. Fewer places tell less about the model. All that there are if left out: 20 with ABY3, 16 with"
+        " SecureNN.",
+    )
 
 
 _TTL_NEEDS_QUOTA = "ttlSecondsAfterFinished needs requestQuota: without one, serving never finishes"
@@ -71,6 +86,7 @@ class Spec(Strict):
         description="What follows when a worker dies: Reshare starts a new epoch, Never stops serving for good.",
     )
     batching: Batching = Field(default=Batching(), description="How many rows the workers may run together.")
+    answer: Answer = Field(default=Answer(), description="What clients are given of an answer.")
     workers: Workers = Field(default=Workers(), description="Where and how the three workers run.")
     clients: Sequence[Client] = Field(
         default=[],

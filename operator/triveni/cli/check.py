@@ -103,17 +103,18 @@ def check(options: Options) -> int:
 
 def _find(model: Path, given: Given) -> Findings:
     """What comes of it by each protocol; SharingFailure if it is refused by the one that it asks for, or by all."""
-    asked = given.manifest.secure_model.spec.protocol if given.manifest else None
-    refused = {protocol: error for protocol in PROTOCOLS if (error := _refusal(given.keras, protocol)) is not None}
+    spec = given.manifest.secure_model.spec if given.manifest else None
+    asked, keras = spec and spec.protocol, given.keras.answering(spec and spec.answer.fractional_bits)
+    refused = {protocol: error for protocol in PROTOCOLS if (error := _refusal(keras, protocol)) is not None}
     if asked in refused or len(refused) == len(PROTOCOLS):
         raise refused[asked if asked is not None and asked in refused else next(iter(refused))]
     compiled = [
         Compiled(protocol, problem=f"refused ({refused[protocol].reason}): {refused[protocol]}")
         if protocol in refused
-        else _compile(given.keras.architecture, protocol)
+        else _compile(keras.architecture, protocol)
         for protocol in PROTOCOLS
     ]
-    return Findings(model, given.keras.architecture, given.weights, asked, compiled)
+    return Findings(model, keras.architecture, given.weights, asked, compiled)
 
 
 def _refusal(keras: KerasModel, protocol: str) -> SharingFailure | None:
@@ -148,6 +149,7 @@ def document(findings: Findings, networks: Sequence[Network]) -> dict[str, Any]:
         "protocol": findings.asked,
         "input_shape": list(architecture.input_shape),
         "output_shape": list(architecture.output_shape),
+        "answer_fractional_bits": architecture.answer_bits,
         "weights": findings.weights,
         "layers": [
             {"name": name, "kind": kind, "output_shape": list(shape), "weights": weights}
@@ -209,6 +211,9 @@ def _print(findings: Findings, networks: Sequence[Network], console: Screen) -> 
     rows = [(n, kind, _shape(s), f"{w:,}" if w else "") for n, kind, s, w in _layers(architecture)]
     table(console, ("LAYER", "KIND", "OUTPUT OF A ROW", "WEIGHTS"), rows)
     console.print()
+    if architecture.answer_bits is not None:
+        console.print(f"Clients are given each value of an answer to {_step_of(architecture.answer_bits)}.")
+        console.print()
     costs = [one for one in findings.compiled if one.cost is not None]
     if costs:
         _costs(costs, networks, console)
@@ -272,6 +277,11 @@ def _recommendation(costs: Sequence[RequestCost], networks: Sequence[Network]) -
     if at is not None:
         slow = fastest(costs, Network("", 2 * at + 1e-3, networks[-1].bits_per_s)).protocol
         yield f"From a round trip of {at * 1000:.1f} ms on, {slow} is the faster, by this estimate."
+
+
+def _step_of(bits: int) -> str:
+    places = f"{bits} fractional bit{'' if bits == 1 else 's'}"
+    return f"{places}, in steps of 1/{2**bits}, off by less than 2.5 of them" if bits else "whole numbers, off by at most 2"
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -34,6 +34,7 @@ OPTIONS: Mapping[str, str] = {
     "metadata.namespace": "--namespace",
     "spec.requestQuota": "--quota",
     "spec.protocol": "--protocol",
+    "spec.answer.fractionalBits": "--answer-bits",
     "spec.model.source.http.url": "--url",
     "spec.model.source.persistentVolumeClaim.claimName": "--claim",
     "spec.model.source.persistentVolumeClaim": "--claim",
@@ -49,6 +50,7 @@ class Options:
     namespace: str | None = None
     quota: int | None = None
     protocol: str = "ABY3"
+    answer_bits: int | None = None
     secret: bool = False
     url: str | None = None
     claim: str | None = None
@@ -96,7 +98,8 @@ def written(options: Options, content: bytes) -> str:
             "model": {"source": source, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"},
             "protocol": options.protocol,
         }
-        | ({} if options.quota is None else {"requestQuota": options.quota}),
+        | ({} if options.quota is None else {"requestQuota": options.quota})
+        | ({} if options.answer_bits is None else {"answer": {"fractionalBits": options.answer_bits}}),
     }
     try:
         SecureModel.read(document)

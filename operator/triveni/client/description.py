@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from triveni.client.connection import Connection
 from triveni.client.errors import WorkersDisagree, WrongAnswer
 from triveni.mpc.answer import CLIENTS_LAYERS
+from triveni.mpc.architecture import InvalidArchitecture
+from triveni.mpc.architecture.reading import read_answer_bits
 from triveni.mpc.fixedpoint import FIXED_POINT, FixedPoint
 from triveni.mpc.sharing import component_names
 
@@ -23,6 +25,7 @@ class Description:
         input_shape, output_shape: of one row.
         max_rows: the most rows of one request.
         last_layer: the layer that the client computes on what is revealed (`mpc.answer`), or none.
+        answer_bits: the fractional bits of what is revealed; None: those of the protocol.
     """
 
     epoch: int
@@ -32,11 +35,17 @@ class Description:
     output_shape: tuple[int, ...]
     max_rows: int
     last_layer: str | None = None
+    answer_bits: int | None = None
 
     @property
     def numbers(self) -> FixedPoint:
         """How real numbers are words here."""
         return FIXED_POINT[self.protocol]
+
+    @property
+    def answer_numbers(self) -> FixedPoint:
+        """The same of what is revealed, which workers may have rounded off."""
+        return self.numbers if self.answer_bits is None else replace(self.numbers, fractional_bits=self.answer_bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ def read(party: int, document: Any, connection: Connection) -> Description | Not
         output_shape=_row_shape(party, protocol, document, "output"),
         max_rows=_whole(party, parameters, "max_rows"),
         last_layer=_last_layer(parameters),
+        answer_bits=_answer_bits(party, parameters),
     )
 
 
@@ -88,7 +98,7 @@ def agreed(descriptions: Sequence[Description]) -> Description | None:
     """
     if len({d.epoch for d in descriptions}) > 1:
         return None
-    for field in ("protocol", "program_digest", "input_shape", "output_shape", "max_rows", "last_layer"):
+    for field in ("protocol", "program_digest", "input_shape", "output_shape", "max_rows", "last_layer", "answer_bits"):
         values = tuple(str(getattr(d, field)) for d in descriptions)
         if len(set(values)) > 1:
             raise WorkersDisagree(field, values)
@@ -100,6 +110,14 @@ def _last_layer(parameters: dict[str, Any]) -> str | None:
         case {"layers": [*_, {"kind": str(kind)}]} if kind in CLIENTS_LAYERS:
             return kind
     return None
+
+
+def _answer_bits(party: int, parameters: dict[str, Any]) -> int | None:
+    architecture = parameters.get("architecture")
+    try:
+        return read_answer_bits(architecture) if isinstance(architecture, dict) else None
+    except InvalidArchitecture as error:
+        raise WrongAnswer(party, f"its architecture is none: {error}") from error
 
 
 def _whole(party: int, parameters: dict[str, Any], key: str) -> int:

@@ -101,7 +101,7 @@ class AsyncClient:
             answers = await self._answer(chunks[0], description, until)
         else:
             answers = np.concatenate(await together(self._answer(chunk, description, until) for chunk in chunks))
-        values = finished(description.numbers.decode(answers), description.last_layer)
+        values = finished(description.answer_numbers.decode(answers), description.last_layer)
         return values[0] if single else values
 
     async def _answer(self, words: NDArray[np.int64], asked: Description, until: Deadline) -> NDArray[np.int64]:
@@ -158,6 +158,8 @@ def _chunks(words: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
 
 def _require_same_model(asked: Description, now: Description, rows: int) -> None:
     """A new epoch may serve another model, for which the input was not checked, or in another fixed point."""
-    before, after = ((d.protocol, d.input_shape, d.output_shape, d.last_layer) for d in (asked, now))
+    before, after = (
+        (d.protocol, d.input_shape, d.output_shape, d.last_layer, d.answer_bits) for d in (asked, now)
+    )
     if before != after or rows > now.max_rows:
         raise ModelChanged(asked.epoch, now.epoch)

@@ -140,7 +140,8 @@ class Serving:
         async with Api(await Access.of(self._target), self._target.name, OWNER_RIGHTS) as api:
             before = await self._look(api)
             charged = before.charged if before else 0
-            await apply_model(self._target, spec_of(self._protocol, quota_for(charged, num_requests)))
+            quota, answer_bits = quota_for(charged, num_requests), self._model.architecture.answer_bits
+            await apply_model(self._target, spec_of(self._protocol, quota, answer_bits))
             stopping = asyncio.create_task(stop.wait())
             try:
                 await self._follow(api, num_requests, before.served if before else 0, stopping)

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from triveni.api.securemodel import Protocol
 from triveni.keras.cluster import AnyCluster
 from triveni.keras.errors import NoSuchProtocol, NotBuilt, NotShared
+from triveni.mpc.architecture import MAX_ANSWER_BITS
 from triveni.sharing.keras_file import KerasModel, parse_model
 from triveni.sharing.shares import split_model
 
@@ -39,7 +40,9 @@ class Shared:
 _SHARED: WeakKeyDictionary[Any, Shared] = WeakKeyDictionary()
 
 
-def share(self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL) -> None:
+def share(
+    self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL, *, answer_bits: int | None = None
+) -> None:
     """Secure the model, as it is now, for the three workers of a cluster that is started.
 
     A model that cannot be served is refused here, by the name of the layer. The workers are given their shares when
@@ -48,17 +51,23 @@ def share(self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL) -> N
     Args:
         cluster: a `TFECluster`.
         protocol: how the workers compute on shares, 'SecureNN' or 'ABY3'.
+        answer_bits: how many binary places behind the point clients are given of each value of an answer, from 0 to
+            16: the workers round the rest off, at random and to within 2.5 of these steps, so that answers tell less
+            about the model. None is all that there are.
 
     Raises:
         NotStarted, Occupied: the cluster does not run, or serves at this moment.
         NoSuchProtocol: this version does not serve it.
+        ValueError: it cannot be so many bits.
         NotBuilt: the model has no weights yet.
         triveni.sharing.failures.SharingFailure: the model cannot be served.
     """
     if protocol not in PROTOCOLS:
         raise NoSuchProtocol(protocol, PROTOCOLS)
+    if answer_bits is not None and (type(answer_bits) is not int or not 0 <= answer_bits <= MAX_ANSWER_BITS):
+        raise ValueError(f"answer_bits is {answer_bits!r}: a whole number of 0 to {MAX_ANSWER_BITS}, or None, is needed")
     cluster.require_free(f"share model '{self.name}'")
-    model = read_live(self)
+    model = read_live(self).answering(answer_bits)
     split_model(model, protocol)
     _SHARED[self] = Shared(cluster, model, protocol)
 

@@ -75,7 +75,9 @@ def quota_for(charged: int, num_requests: int | None) -> int | None:
     return None if num_requests is None else charged + num_requests
 
 
-def spec_of(protocol: str, quota: int | None) -> dict[str, Any]:
+def spec_of(protocol: str, quota: int | None, answer_bits: int | None) -> dict[str, Any]:
     """The SecureModel's spec, for a model that its owner shares from outside the cluster."""
     spec: dict[str, Any] = {"model": {"source": {"owner": {}}}, "protocol": protocol, "suspend": False}
+    if answer_bits is not None:
+        spec["answer"] = {"fractionalBits": answer_bits}
     return spec if quota is None else spec | {"requestQuota": quota}

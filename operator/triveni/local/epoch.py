@@ -175,6 +175,8 @@ class Epoch:
             "cache": str(setting.cache) if setting.cache else None,
             "max_rows": setting.secure_model.spec.batching.max_rows,
         }
+        if (bits := setting.secure_model.spec.answer.fractional_bits) is not None:
+            config["answer_fractional_bits"] = bits
         path = self._directory / f"worker-{party}.json"
         path.write_text(json.dumps(config))
         command = [*setting.commands.worker, "--config", str(path)]
@@ -187,6 +189,8 @@ class Epoch:
         setting.authority.issue(identity).write(credentials)
         spec = setting.secure_model.spec
         command = [*setting.commands.sharing, *setting.model.arguments, "--protocol", spec.protocol]
+        if spec.answer.fractional_bits is not None:
+            command += ["--answer-fractional-bits", str(spec.answer.fractional_bits)]
         if spec.model.digest:
             command += ["--digest", spec.model.digest]
         for port in setting.ports.front:

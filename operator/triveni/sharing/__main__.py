@@ -57,7 +57,7 @@ def _share(arguments: Arguments, steps: Steps) -> Shared:
         return max(arguments.timeout - steps.seconds, 0.0)
 
     credentials, me = _credentials(arguments.credentials)
-    model = _model(arguments, left(), steps)
+    model = _model(arguments, left(), steps).answering(arguments.answer_bits)
     steps.done("read", {"layers": len(model.architecture.layers)})
     shares = split_model(model, arguments.protocol)
     del model

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from triveni.mpc.architecture import MAX_ANSWER_BITS
 from triveni.sharing.worker_link import Address
 
 
@@ -50,12 +51,16 @@ Place = FilePlace | PairPlace | UrlPlace | S3Place
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """All of it. `words` say in messages where the model is; None: as it is written in `place`."""
+    """All of it. `words` say in messages where the model is; None: as it is written in `place`.
+
+    `answer_bits` is how many fractional bits of an answer clients are given; None: all.
+    """
 
     place: Place
     words: str | None
     digest: str | None
     protocol: str
+    answer_bits: int | None
     credentials: Path
     workers: Sequence[Address]
     report: Path
@@ -75,6 +80,7 @@ def parse(argv: Sequence[str] | None) -> Arguments:
         found.model_source,
         found.digest,
         found.protocol,
+        found.answer_fractional_bits,
         found.credentials,
         tuple(found.worker),
         found.report,
@@ -129,6 +135,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model-source", metavar="TEXT", help="where the model is, in words for messages")
     parser.add_argument("--digest", metavar="sha256:HEX", help="refuse any other file")
     parser.add_argument("--protocol", default="ABY3", help="what the workers compile for (%(default)s)")
+    parser.add_argument(
+        "--answer-fractional-bits",
+        type=int,
+        choices=range(MAX_ANSWER_BITS + 1),
+        metavar="N",
+        help=f"how many clients are given of each value of an answer, 0 to {MAX_ANSWER_BITS} (all)",
+    )
     parser.add_argument("--credentials", type=Path, required=True, metavar="DIR", help="tls.crt, tls.key and ca.crt")
     parser.add_argument(
         "--worker",

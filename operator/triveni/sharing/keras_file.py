@@ -6,7 +6,7 @@ JSON and the weights as HDF5 (which a user may also give as two files).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from triveni.mpc.architecture import Architecture
@@ -31,6 +31,10 @@ class KerasModel:
 
     architecture: Architecture
     weights: LayerWeights = field(repr=False)
+
+    def answering(self, bits: int | None) -> KerasModel:
+        """The same, of whose answers clients are given so many fractional bits; None: all."""
+        return replace(self, architecture=replace(self.architecture, answer_bits=bits))
 
 
 def read_model(path: Path | str, digest: str | None = None) -> KerasModel:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from triveni.identity.names import PARTIES, Identity, InvalidIdentity
+from triveni.mpc.architecture import MAX_ANSWER_BITS
 
 MAX_ROWS = 256
 
@@ -40,7 +41,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything a worker needs to know. Times are in seconds, `grant` in rows (None: no limit)."""
+    """Everything a worker needs to know. Times are in seconds, `grant` in rows (None: no limit).
+
+    `answer_fractional_bits` is how many of each value of an answer the model must be shared for; None: as it is shared.
+    """
 
     namespace: str
     uid: str
@@ -56,6 +60,7 @@ class Config:
     report: Path
     health_listen: Address | None = None
     cache: Path | None = None
+    answer_fractional_bits: int | None = None
     max_rows: int = 32
     connect_timeout_s: float = 60.0
     share_timeout_s: float = 600.0
@@ -180,6 +185,7 @@ _FIELDS: Mapping[str, Callable[[str, Any], Any]] = {
     **_REQUIRED,
     "health_listen": _optional_address,
     "cache": _optional_path,
+    "answer_fractional_bits": _whole(0, MAX_ANSWER_BITS),
     "max_rows": _whole(1, MAX_ROWS),
     "connect_timeout_s": _seconds,
     "share_timeout_s": _seconds,

@@ -62,20 +62,24 @@ class Model:
         return 8 * max(map(len, HELD[self.program.protocol]))
 
 
-def read_architecture(document: Any, protocol: str) -> Architecture:
-    """The architecture of the message with which sharing begins.
+def read_architecture(document: Any, protocol: str, answer_bits: int | None) -> Architecture:
+    """The architecture of the message with which sharing begins; `answer_bits` are those that it must have, if any.
 
     Raises:
-        Refused: another protocol than this worker's, or not an architecture.
+        Refused: another protocol than this worker's, another number of bits, or not an architecture.
     """
     if not isinstance(document, dict) or set(document) - {"sharing"} != {"protocol", "architecture"}:
         raise Refused(Reason.MALFORMED, "body: an object with protocol and architecture is needed")
     if document["protocol"] != protocol:
         raise Refused(Reason.UNSUPPORTED, f"protocol: this worker was started for {protocol}; share the model for that")
     try:
-        return Architecture.from_document(document["architecture"])
+        architecture = Architecture.from_document(document["architecture"])
     except InvalidArchitecture as error:
         raise Refused(Reason.MALFORMED, f"architecture: {error}") from None
+    if answer_bits not in (None, architecture.answer_bits):
+        problem = f"this worker was started for answers of {answer_bits} fractional bits; share the model for that"
+        raise Refused(Reason.UNSUPPORTED, f"architecture.answer: {problem}")
+    return architecture
 
 
 def read_sharing(document: Any) -> str | None:

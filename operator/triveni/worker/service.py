@@ -252,7 +252,8 @@ class Service:
         But not from somebody who splits the model anew: two workers with shares of one splitting and a third with those
         of another would compute nonsense.
         """
-        architecture, sharing = models.read_architecture(document, self._config.protocol), models.read_sharing(document)
+        config, sharing = self._config, models.read_sharing(document)
+        architecture = models.read_architecture(document, config.protocol, config.answer_fractional_bits)
         if self._ending.done():
             raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended")
         if self._preparing is None or self._architecture is None:

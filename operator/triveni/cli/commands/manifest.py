@@ -14,6 +14,10 @@ def manifest(
     namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="To be written into it.")] = None,
     quota: Annotated[int | None, typer.Option(metavar="N", help="Request quota; no limit if left out.")] = None,
     protocol: Annotated[str, typer.Option(help="How the workers compute.")] = "ABY3",
+    answer_bits: Annotated[
+        int | None,
+        typer.Option("--answer-bits", metavar="N", help="Binary places of answers that clients get; all if left out."),
+    ] = None,
     secret: Annotated[bool, typer.Option("--secret", help="Let a Secret carry the model, not a ConfigMap.")] = False,
     url: Annotated[str | None, typer.Option(metavar="URL", help="The model is fetched from there instead.")] = None,
     claim: Annotated[
@@ -34,4 +38,4 @@ def manifest(
     from triveni.cli.manifest import manifest as manifest_
 
     with told():
-        manifest_(Options(model, name, namespace, quota, protocol, secret, url, claim, file, output))
+        manifest_(Options(model, name, namespace, quota, protocol, answer_bits, secret, url, claim, file, output))

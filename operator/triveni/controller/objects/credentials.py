@@ -61,6 +61,7 @@ def worker_config(
 ) -> dict[str, Any]:
     """The configuration of a worker, as `triveni.worker.config` reads it."""
     here = ports.any_address(cluster_ips[party])
+    bits = model.spec.answer.fractional_bits
     return {
         "namespace": model.metadata.namespace,
         "uid": names.uid(model),
@@ -79,6 +80,7 @@ def worker_config(
         "max_rows": model.spec.batching.max_rows,
         "connect_timeout_s": deadlines.START,
         "share_timeout_s": deadlines.OWNER if is_owners(model) else deadlines.START,
+        **({} if bits is None else {"answer_fractional_bits": bits}),
     }
 
 

@@ -51,12 +51,13 @@ def sharing_job(model: SecureModel, epoch: int, cluster_ips: ClusterIPs, setting
 
 
 def _arguments(model: SecureModel, source: Supply, cluster_ips: ClusterIPs) -> list[str]:
-    digest = model.spec.model.digest
+    digest, bits = model.spec.model.digest, model.spec.answer.fractional_bits
     return [
         *source.arguments,
         f"--model-source={source.words}",
         *([f"--digest={digest}"] if digest else []),
         f"--protocol={model.spec.protocol}",
+        *([] if bits is None else [f"--answer-fractional-bits={bits}"]),
         f"--credentials={places.CREDENTIALS}",
         *(f"--worker={ports.host_port(ip, ports.CLIENTS)}" for ip in cluster_ips),
         f"--report={places.REPORT}",

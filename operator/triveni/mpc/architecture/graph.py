@@ -10,12 +10,9 @@ from typing import Any, ClassVar
 
 from triveni.mpc.architecture.activations import Sigmoid, Softmax, Tanh
 from triveni.mpc.architecture.layer import INPUT, InvalidArchitecture, Layer, Shape
-from triveni.mpc.architecture.reading import read_answer_bits, read_layer, read_shape
+from triveni.mpc.architecture.reading import MAX_ANSWER_BITS, read_answer_bits, read_layer, read_shape
 
 FORMAT = "triveni.dev/architecture/v2"
-
-MAX_ANSWER_BITS = 16
-"""Most fractional bits to which an answer can be rounded: what every protocol has."""
 
 CLIENTS = (Softmax, Sigmoid, Tanh)
 """Layers that the client computes (`mpc.answer`), where one is the last."""
@@ -41,7 +38,7 @@ class Architecture:
         if len(self.layers) > self.MAX_LAYERS:
             raise InvalidArchitecture("(all)", f"{len(self.layers)} layers; at most {self.MAX_LAYERS} are served")
         if self.answer_bits is not None and not 0 <= self.answer_bits <= MAX_ANSWER_BITS:
-            raise InvalidArchitecture("(answer)", f"fractional_bits must be 0 to {MAX_ANSWER_BITS}")
+            raise InvalidArchitecture("(answer)", f"fractional_bits must be 0 to {MAX_ANSWER_BITS}, or none be given")
         before = (INPUT, *(layer.name for layer in self.layers[:-1]))
         pairs = zip(self.layers, before, strict=True)
         object.__setattr__(self, "layers", tuple(x if x.inputs else replace(x, inputs=(y,)) for x, y in pairs))

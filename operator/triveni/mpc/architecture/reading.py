@@ -53,6 +53,9 @@ KINDS: Mapping[str, type[Layer]] = {
     )
 }
 
+MAX_ANSWER_BITS = 16
+"""Most fractional bits to which an answer can be rounded: what every protocol has."""
+
 MAX_CONSTANT = 2.0**10
 """Largest absolute value of a constant in a document: what the fixed point carries."""
 
@@ -134,14 +137,18 @@ def read_shape(layer: str, key: str, value: Any) -> Shape:
 
 
 def read_answer_bits(document: Mapping[str, Any]) -> int | None:
-    """`answer.fractional_bits` of an architecture's document; None if it has no answer. Its range is not checked.
+    """`answer.fractional_bits` of an architecture's document; None if it has no answer.
 
     Raises:
-        InvalidArchitecture: it is no whole number.
+        InvalidArchitecture: it is no number of bits.
     """
     match document:
-        case {"answer": {"fractional_bits": bits, **rest}} if type(bits) is int and not rest:
-            return bits
-        case {"answer": answer}:
-            raise InvalidArchitecture("(answer)", f"answer must hold fractional_bits alone, not {answer!r:.60}")
-    return None
+        case {"answer": {"fractional_bits": bits, **rest}} if not rest and type(bits) is int:
+            if 0 <= bits <= MAX_ANSWER_BITS:
+                return bits
+        case {"answer": _}:
+            pass
+        case _:
+            return None
+    problem = f"fractional_bits, a whole number of 0 to {MAX_ANSWER_BITS}, and nothing else is needed"
+    raise InvalidArchitecture("(answer)", f"{problem}, not {document['answer']!r:.60}")
