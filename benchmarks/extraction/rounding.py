@@ -68,10 +68,8 @@ def _shifted(node: Node, protocol: str, party: int) -> tuple[Node, int, bool] | 
 
 def weights_of_last_layer(requests: Requests, party: int) -> Floats:
     """An estimate of the last layer's kernel, from requests that all have one input of which all units are active."""
-    hidden, *outer = truncations(requests, party)
-    answers = requests.answers * 2.0 ** outer[-1].bits if len(outer) > 1 else requests.answers.astype(np.float64)
-    answers = answers - known_dither(requests, party)
-    answers = answers + sum((seen.thresholds[:, 0] * 2.0 ** (seen.bits if i else 0) for i, seen in enumerate(outer)), 0.0)
+    hidden, *_ = truncations(requests, party)
+    answers = unrounded(requests, party)
     steps = np.zeros(hidden.thresholds.shape[1])
     fitted = np.zeros(hidden.thresholds.shape)
     for _ in range(SWEEPS):
@@ -82,10 +80,36 @@ def weights_of_last_layer(requests: Requests, party: int) -> Floats:
     return steps
 
 
+def unrounded(requests: Requests, party: int) -> Floats:
+    """Each answer without what the worker knows of how it was rounded, in the protocol's words: evenly off."""
+    _, *outer = truncations(requests, party)
+    values = requests.answers.astype(np.float64)
+    for seen in reversed(outer):
+        values = (values + seen.thresholds[:, 0] - 1 / 2) * 2.0**seen.bits
+        if seen is not outer[0]:
+            values = values - known_dither(requests, party)
+    return values / 2.0 ** outer[0].bits
+
+
+def bracket(requests: Requests, party: int) -> tuple[float, float]:
+    """Bounds of the one answer of all requests before it was rounded off, in the protocol's words.
+
+    They are right if the worker knows every dither; if not, the lower one comes to lie above the upper one.
+    """
+    last = truncations(requests, party)[-1]
+    step = 2.0**last.bits
+    low = (requests.answers - 1 + last.thresholds[:, 0]) * step - known_dither(requests, party)
+    return float(low.max()), float(low.min() + step)
+
+
 def known_dither(requests: Requests, party: int) -> Floats:
-    """The sum of the dithers of the answer that a worker knows, (rows,)."""
-    known = {draw: requests.values[node] for node, draw in dithers(requests.program) if party in draw.holders}
-    return np.asarray(sum((values.reshape(-1) for values in known.values()), np.zeros(len(requests))))
+    """The sum of the dithers of the answer that a worker knows, each about its mean, (rows,)."""
+    known = {
+        draw: requests.values[node].reshape(-1) - (node.inputs[1].attrs["value"] + 1) / 2
+        for node, draw in dithers(requests.program)
+        if party in draw.holders
+    }
+    return np.asarray(sum(known.values(), np.zeros(len(requests))))
 
 
 def dithers(program: Program) -> Iterator[tuple[Node, Draw]]:

@@ -2,7 +2,7 @@
 
     python -m tests.integration.compile_ahead PROTOCOL CACHE MODEL...
 
-Each MODEL is a Keras file. The programs are those that processes of their own would make (test_compile compares one).
+Each MODEL is a Keras file, or an architecture as JSON. The programs are those that processes of their own would make (test_compile compares one).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from triveni.mpc.architecture import Architecture
 from triveni.mpc.compile.__main__ import compile_here
 from triveni.mpc.compile.driver import cached_at
 from triveni.sharing.keras_file import read_model
@@ -40,7 +41,8 @@ def compile_ahead(cache: Path, models: Mapping[str, Iterable[Path]]) -> None:
 def main(protocol: str, cache: Path, models: Iterable[Path]) -> None:
     """Write every program that is not there."""
     for model in models:
-        architecture = read_model(model).architecture
+        json = model.suffix == ".json"
+        architecture = Architecture.from_json(model.read_bytes()) if json else read_model(model).architecture
         path = cached_at(cache, architecture, protocol)
         if not path.exists():
             path.write_bytes(compile_here(architecture, protocol).to_json())

@@ -212,7 +212,7 @@ def _print(findings: Findings, networks: Sequence[Network], console: Screen) -> 
     table(console, ("LAYER", "KIND", "OUTPUT OF A ROW", "WEIGHTS"), rows)
     console.print()
     if architecture.answer_bits is not None:
-        console.print(f"Clients are given each value of an answer to {_step_of(architecture.answer_bits)}.")
+        console.print(f"Clients are given {_given(architecture.answer_bits)}, off by less than 2.5.")
         console.print()
     costs = [one for one in findings.compiled if one.cost is not None]
     if costs:
@@ -279,9 +279,10 @@ def _recommendation(costs: Sequence[RequestCost], networks: Sequence[Network]) -
         yield f"From a round trip of {at * 1000:.1f} ms on, {slow} is the faster, by this estimate."
 
 
-def _step_of(bits: int) -> str:
-    places = f"{bits} fractional bit{'' if bits == 1 else 's'}"
-    return f"{places}, in steps of 1/{2**bits}, off by less than 2.5 of them" if bits else "whole numbers, off by at most 2"
+def _given(bits: int) -> str:
+    if not bits:
+        return "whole numbers for the values of an answer"
+    return f"{bits} fractional bit{'' if bits == 1 else 's'} of each value of an answer: steps of 1/{2**bits}"
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -124,6 +124,7 @@ def test_defaults_of_the_spec_are_filled_in_and_the_status_is_left_as_it_is_writ
         ".spec.protocol": "ABY3",
         ".spec.recovery": "Reshare",
         ".spec.batching": {},
+        ".spec.answer": {},
         ".spec.batching.maxRows": 32,
         ".spec.workers": {},
         ".spec.workers.topologyKey": "kubernetes.io/hostname",

@@ -47,6 +47,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 def test_what_is_left_out_has_the_documented_default() -> None:
     spec = SecureModel.read(document()).spec
     assert (spec.protocol, spec.request_quota, spec.recovery, spec.batching.max_rows) == ("ABY3", None, "Reshare", 32)
+    assert spec.answer.fractional_bits is None
     assert SecureModel.read(document()).metadata.namespace == "default"
     assert spec.model.source.place == ConfigMapSource(name="mnist-model", key="model.keras")
 
@@ -97,6 +98,11 @@ def test_anything_else_is_no_quota(quota: Any, shown: str) -> None:
         ("spec.protocol", "aby", "'aby' is not a protocol; use ABY3 or SecureNN"),
         ("spec.recovery", "Maybe", "'Maybe' is not a way to recover; use Reshare (share again) or Never (stop)"),
         ("spec.batching.maxRows", 0, "0 is not a number of rows to run together; give a whole number from 1 to 256"),
+        (
+            "spec.answer.fractionalBits",
+            17,
+            "17 is not a number of places; give a whole number from 0 to 16 or leave it out",
+        ),
         (
             "spec.model.digest",
             "abc",
@@ -211,6 +217,7 @@ def test_everything_that_may_be_written_is_read_and_written_again() -> None:
         "requestQuota": 3,
         "recovery": "Never",
         "batching": {"maxRows": 1},
+        "answer": {"fractionalBits": 0},
         "workers": {
             "image": "registry.example.com:5000/triveni/worker@sha256:" + "0" * 64,
             "imagePullSecrets": [{"name": "registry"}],

@@ -17,6 +17,7 @@ from triveni.cli.model_file import read
 from triveni.cli.output import screen
 from triveni.mpc.compile import CompileError
 from triveni.mpc.program import Program
+from triveni.mpc.architecture import Architecture
 from triveni.mpc.prove import prove
 from triveni.sharing.failures import ValueOutOfRange
 
@@ -37,17 +38,23 @@ def leaky() -> Program:
     return toy.program()
 
 
+asked: list[int | None] = []
+"""The bits of answers for which the compiler was called."""
+
+
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> dict[str, Program | CompileError]:
     """What comes out of the compiler for each protocol."""
     programs: dict[str, Program | CompileError] = {"ABY3": good()}
 
-    def compile_program(_architecture: object, protocol: str, **_options: object) -> Program:
+    def compile_program(architecture: Architecture, protocol: str, **_options: object) -> Program:
+        asked.append(architecture.answer_bits)
         found = programs[protocol]
         if isinstance(found, CompileError):
             raise found
         return found
 
+    asked.clear()
     monkeypatch.setattr(check, "compile_program", compile_program)
     monkeypatch.setattr(check, "PROTOCOLS", ("ABY3",))
     return programs
@@ -60,6 +67,25 @@ def test_layers_cost_proof_and_verdict(compiled: Programs) -> None:
     told = triveni("check", EXAMPLE)
     assert (told.code, told.err) == (0, "")
     same_as_golden("check.txt", told.out)
+
+
+@pytest.mark.parametrize(
+    ("bits", "said"),
+    [
+        (8, "Clients are given 8 fractional bits of each value of an answer: steps of 1/256, off by less than 2.5."),
+        (1, "Clients are given 1 fractional bit of each value of an answer: steps of 1/2, off by less than 2.5."),
+        (0, "Clients are given whole numbers for the values of an answer, off by less than 2.5."),
+    ],
+)
+def test_what_clients_are_given_is_compiled_and_told_where_it_is_not_all(
+    compiled: Programs, tmp_path: Path, bits: int, said: str
+) -> None:
+    text = EXAMPLE.read_text().replace("  protocol: ABY3\n", f"  protocol: ABY3\n  answer: {{fractionalBits: {bits}}}\n")
+    path = tmp_path / "mnist.yaml"
+    path.write_text(text)
+    assert said in triveni("check", path).out.splitlines()
+    assert json.loads(triveni("check", path, "--json").out)["answer_fractional_bits"] == bits
+    assert asked == [bits, bits]
 
 
 def test_the_same_as_json(compiled: Programs) -> None:

@@ -26,6 +26,13 @@ def test_a_manifest_carries_the_model_and_can_be_read(tmp_path: Path) -> None:
     check_digest(MODEL.read_bytes(), model.spec.model.digest)
 
 
+def test_how_many_bits_of_answers_clients_get_is_written_if_it_is_said() -> None:
+    head, *_ = yaml.safe_load_all(triveni("manifest", MODEL, "--answer-bits", "8").out)
+    assert head["spec"]["answer"] == {"fractionalBits": 8}
+    head, *_ = yaml.safe_load_all(triveni("manifest", MODEL).out)
+    assert "answer" not in head["spec"]
+
+
 def test_its_text() -> None:
     told = triveni("manifest", MODEL)
     assert told.code == 0
@@ -84,6 +91,7 @@ def test_a_large_one_has_to_be_applied_on_the_server(monkeypatch: pytest.MonkeyP
     [
         (["--quota", "0"], "--quota: 0 is not a request quota; give a whole number of at least 1 or leave it out"),
         (["--name", "Digits"], "--name: 'Digits' is not a name for a SecureModel"),
+        (["--answer-bits", "17"], "--answer-bits: 17 is not a number of places; give a whole number from 0 to 16"),
         (["--protocol", "GMW"], "--protocol: 'GMW' is not a protocol"),
         (["--url", "ftp://x"], "--url: 'ftp://x' is not an address that can be fetched"),
         (["--claim", "data"], "spec.model.source.persistentVolumeClaim.path: "),

@@ -31,9 +31,18 @@ async def test_a_sound_description_is_read(workers: Workers) -> None:
     assert await describe(workers) == Description(1, "ABY3", "aa" * 32, INPUT_SHAPE, (4,), 4)
 
 
+async def test_of_a_description_with_rounded_answers_their_bits_are_read(workers: Workers) -> None:
+    for worker in workers.parties:
+        worker.answer_bits = 8
+    description = await describe(workers)
+    assert description.answer_bits == 8
+    assert (description.numbers.fractional_bits, description.answer_numbers.fractional_bits) == (20, 8)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "problem"),
     [
+        ("architecture", {"answer": {"fractional_bits": 99}}, "its architecture is none: "),
         ("parameters", None, "has no parameters"),
         ("namespace", "other", f"its namespace is 'other', expected '{NAMESPACE}'"),
         ("uid", "other", f"its uid is 'other', expected '{UID}'"),

@@ -53,6 +53,7 @@ class Worker:
     port: int = 0
     identity: Identity | None = None
     max_rows: int = 4
+    answer_bits: int | None = None
     program_digest: str | None = "aa" * 32
     last_layer: str = "Dense"
     seen: list[tuple[str, bytes]] = field(default_factory=list)
@@ -113,7 +114,10 @@ class Worker:
                 "output_shape": [4],
                 "max_rows": self.max_rows,
                 "program_digest": self.program_digest,
-                "architecture": {"layers": [{"kind": "Dense"}, {"kind": self.last_layer}]},
+                "architecture": {
+                    "layers": [{"kind": "Dense"}, {"kind": self.last_layer}],
+                    **({} if self.answer_bits is None else {"answer": {"fractional_bits": self.answer_bits}}),
+                },
             },
         }
 

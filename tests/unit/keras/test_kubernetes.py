@@ -17,7 +17,9 @@ from triveni.client.cluster.errors import ApiUnreachable, NotProvisioned, Shared
 from triveni.identity.credentials import Credentials
 from triveni.keras import Occupied, ServingFailed, TFECluster, kubernetes
 from triveni.keras.kubernetes import KubernetesCluster
+from triveni.mpc.architecture import Architecture, Dense
 from triveni.sharing.failures import WorkerUnreachable
+from triveni.sharing.keras_file import KerasModel
 
 CONNECTION = Connection(
     "mnist", "team-a", "uid", ("https://a:1", "https://b:1", "https://c:1"), Credentials(b"", b"", b"")
@@ -140,8 +142,11 @@ def cluster() -> KubernetesCluster:
     return TFECluster.kubernetes("team-a", "mnist")
 
 
+MODEL = KerasModel(Architecture((4,), (Dense("d", 2),)), {})
+
+
 def serve(cluster: KubernetesCluster, num_requests: int | None) -> None:
-    cluster.serve("the model", "ABY3", num_requests)  # type: ignore[arg-type]
+    cluster.serve(MODEL, "ABY3", num_requests)
 
 
 def test_a_model_is_applied_shared_and_told_of_to_its_limit(
@@ -160,6 +165,14 @@ def test_a_model_is_applied_shared_and_told_of_to_its_limit(
         "Served encrypted prediction 2 to client.",
         "Request limit reached: the workers have erased their shares.",
     ]
+
+
+def test_a_model_that_is_shared_for_answers_of_fewer_bits_is_applied_so(
+    played: Played, cluster: KubernetesCluster
+) -> None:
+    played.events = [played.answer, played.reach_quota]
+    cluster.serve(MODEL.answering(8), "ABY3", 1)
+    assert played.specs[0]["answer"] == {"fractionalBits": 8}
 
 
 def test_a_second_serve_raises_the_quota_by_as_much_and_counts_from_1(

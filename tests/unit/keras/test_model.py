@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -95,6 +96,19 @@ def test_share_serve_and_stop_tell_the_cluster(keras: Any) -> None:
         "stop serving",
         "stop",
     ]
+
+
+def test_a_model_may_be_shared_for_answers_of_fewer_bits(keras: Any) -> None:
+    model, cluster = hooked(keras), Cluster()
+    model.share(cluster, answer_bits=8)
+    model.serve()
+    assert cluster.told[1] == (replace(read_model(FILE).architecture, answer_bits=8), "SecureNN", None)
+
+
+@pytest.mark.parametrize("bits", [-1, 17, 8.0, True, "8"])
+def test_bits_that_answers_cannot_have_are_refused(keras: Any, bits: Any) -> None:
+    with pytest.raises(ValueError, match="a whole number of 0 to 16, or None, is needed"):
+        hooked(keras).share(Cluster(), answer_bits=bits)
 
 
 def test_what_only_a_shared_model_can_do_is_refused_before_and_after(keras: Any) -> None:

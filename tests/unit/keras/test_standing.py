@@ -70,10 +70,10 @@ def test_what_was_charged_before_is_not_what_is_asked_for_now() -> None:
     assert quota_for(7, None) is None
 
 
-@pytest.mark.parametrize("quota", [None, 3])
-def test_the_spec_is_one_whose_owner_shares(quota: int | None) -> None:
+@pytest.mark.parametrize(("quota", "bits"), [(None, None), (3, 8)])
+def test_the_spec_is_one_whose_owner_shares(quota: int | None, bits: int | None) -> None:
     metadata = {"name": "mnist", "namespace": "team-a"}
     document = {"apiVersion": "triveni.dev/v1alpha1", "kind": "SecureModel", "metadata": metadata}
-    read = SecureModel.read(document | {"spec": spec_of("ABY3", quota)})
-    assert read.spec.request_quota == quota
+    read = SecureModel.read(document | {"spec": spec_of("ABY3", quota, bits)})
+    assert (read.spec.request_quota, read.spec.answer.fractional_bits) == (quota, bits)
     assert read.spec.model.source.owner is not None

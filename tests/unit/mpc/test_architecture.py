@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from triveni.api import securemodel
 from triveni.mpc.architecture import (
+    MAX_ANSWER_BITS,
     Architecture,
     AveragePooling2D,
     Conv2D,
@@ -19,6 +22,7 @@ from triveni.mpc.architecture import (
     Relu,
     Reshape,
 )
+from triveni.mpc.fixedpoint import FIXED_POINT
 
 NET = Architecture(
     (28, 28, 1),
@@ -51,6 +55,24 @@ def test_the_bytes_are_canonical_and_read_back() -> None:
     assert Architecture.from_json(NET.to_json()) == NET
     shuffled = json.dumps(json.loads(NET.to_json()), indent=1)
     assert Architecture.from_json(shuffled.encode()).digest == NET.digest
+
+
+def test_how_many_bits_of_an_answer_are_given_is_part_of_it_and_left_out_where_it_is_all() -> None:
+    rounded = replace(NET, answer_bits=8)
+    assert rounded.document() == NET.document() | {"answer": {"fractional_bits": 8}}
+    assert Architecture.from_json(rounded.to_json()) == rounded
+    assert "answer" not in NET.document()
+    assert len({NET.digest, rounded.digest, replace(NET, answer_bits=9).digest}) == 3
+
+
+@pytest.mark.parametrize("bits", [-1, MAX_ANSWER_BITS + 1])
+def test_bits_of_an_answer_that_no_protocol_has_are_refused(bits: int) -> None:
+    with pytest.raises(InvalidArchitecture, match="fractional_bits must be 0 to 16"):
+        replace(NET, answer_bits=bits)
+
+
+def test_a_specs_and_an_architectures_most_bits_are_the_same_and_every_protocol_has_them() -> None:
+    assert MAX_ANSWER_BITS == securemodel.MAX_ANSWER_BITS == min(n.fractional_bits for n in FIXED_POINT.values())
 
 
 def test_another_architecture_has_another_digest() -> None:
@@ -89,6 +111,11 @@ def _change(**changes: Any) -> dict[str, Any]:
         None,
         {},
         {**json.loads(NET.to_json()), "extra": 1},
+        {**json.loads(NET.to_json()), "answer": None},
+        {**json.loads(NET.to_json()), "answer": {}},
+        {**json.loads(NET.to_json()), "answer": {"fractional_bits": 17}},
+        {**json.loads(NET.to_json()), "answer": {"fractional_bits": True}},
+        {**json.loads(NET.to_json()), "answer": {"fractional_bits": 8, "more": 1}},
         {**json.loads(NET.to_json()), "format": "v0"},
         {**json.loads(NET.to_json()), "layers": {}},
         {**json.loads(NET.to_json()), "input": [28, -1, 1]},

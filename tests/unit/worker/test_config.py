@@ -42,6 +42,11 @@ def test_probes_are_answered_only_where_that_is_configured() -> None:
     assert Config.parse(document(health_listen=address)).health_listen == Address("0.0.0.0", 8080)
 
 
+def test_answers_are_as_the_model_is_shared_unless_it_is_said_how_many_bits_they_have() -> None:
+    assert Config.parse(document()).answer_fractional_bits is None
+    assert Config.parse(document(answer_fractional_bits=0)).answer_fractional_bits == 0
+
+
 def test_no_grant_is_no_limit() -> None:
     assert Config.parse(document(grant=None)).grant is None
 
@@ -70,6 +75,8 @@ def test_no_grant_is_no_limit() -> None:
         ("peers", {"peers": {"1": {"host": "h", "port": 1}, "x": {"host": "h", "port": 1}}}),
         ("peers.2", {"peers": {"1": {"host": "h", "port": 1}, "2": {"host": "h"}}}),
         ("max_rows", {"max_rows": 257}),
+        ("answer_fractional_bits", {"answer_fractional_bits": 17}),
+        ("answer_fractional_bits", {"answer_fractional_bits": None}),
         ("run_timeout_s", {"run_timeout_s": 0}),
         ("drain_s", {"drain_s": "1"}),
         ("request_timeout_s", {"request_timeout_s": float("nan")}),

@@ -1,6 +1,7 @@
 """What a worker takes from the sharing job, and what it says of its model."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,14 +40,27 @@ def shares(party: int = 1) -> list[Tensor]:
 
 def test_an_architecture_for_this_protocol_is_read() -> None:
     document = {"protocol": "ABY3", "architecture": json.loads(json.dumps(ARCHITECTURE.document()))}
-    assert read_architecture(document, "ABY3") == ARCHITECTURE
+    assert read_architecture(document, "ABY3", None) == ARCHITECTURE
+
+
+def test_a_worker_started_for_answers_of_so_many_bits_takes_no_model_that_is_shared_for_others() -> None:
+    rounded = {"protocol": "ABY3", "architecture": replace(ARCHITECTURE, answer_bits=8).document()}
+    assert read_architecture(rounded, "ABY3", 8).answer_bits == 8
+    for architecture in (ARCHITECTURE, replace(ARCHITECTURE, answer_bits=9)):
+        with pytest.raises(Refused, match="started for answers of 8 fractional bits; share the model for that"):
+            read_architecture({"protocol": "ABY3", "architecture": architecture.document()}, "ABY3", 8)
+
+
+def test_a_worker_started_for_no_number_of_bits_takes_a_model_as_it_is_shared() -> None:
+    rounded = {"protocol": "ABY3", "architecture": replace(ARCHITECTURE, answer_bits=8).document()}
+    assert read_architecture(rounded, "ABY3", None).answer_bits == 8
 
 
 def test_a_message_may_say_which_sharing_it_begins() -> None:
     document = {"protocol": "ABY3", "architecture": json.loads(json.dumps(ARCHITECTURE.document()))}
     assert read_sharing(document) is None
     assert read_sharing(document | {"sharing": "0a0b"}) == "0a0b"
-    assert read_architecture(document | {"sharing": "0a0b"}, "ABY3") == ARCHITECTURE
+    assert read_architecture(document | {"sharing": "0a0b"}, "ABY3", None) == ARCHITECTURE
 
 
 @pytest.mark.parametrize("sharing", [7, ["a"], "a" * 65])
@@ -68,7 +82,7 @@ def test_what_says_of_no_sharing_which_it_is_is_refused(sharing: object) -> None
 )
 def test_what_is_no_architecture_for_this_worker_is_refused(document: Any, reason: Reason, says: str) -> None:
     with pytest.raises(Refused) as caught:
-        read_architecture(document, "ABY3")
+        read_architecture(document, "ABY3", None)
     assert caught.value.reason is reason
     assert says in caught.value.message
 

@@ -28,9 +28,9 @@ def check(
     are exact. Latency is an estimate: half a round trip for each round and for the four other hops of a request, the
     bytes of the busiest worker over the bandwidth, and computing as fast as on the machine of the README.
 
-    JSON: model, served, refused (reason, message, layers), protocol, input_shape, output_shape, weights, layers,
-    networks, protocols (protocol, program, problem, rounds, bytes, online_bytes, estimated_latency_ms, proved,
-    not_proved), recommended.
+    JSON: model, served, refused (reason, message, layers), protocol, input_shape, output_shape,
+    answer_fractional_bits, weights, layers, networks, protocols (protocol, program, problem, rounds, bytes,
+    online_bytes, estimated_latency_ms, proved, not_proved), recommended.
     """
     from triveni.cli.check import Options
     from triveni.cli.check import check as check_

@@ -18,6 +18,7 @@ SOURCE = {"configMap": {"name": "mnist-model", "key": "model.keras"}}
         {"model": {"source": {"configMap": {"name": "another", "key": "model.keras"}}}},
         {"model": {"source": SOURCE, "digest": "sha256:" + "0a" * 32}},
         {"batching": {"maxRows": 8}},
+        {"answer": {"fractionalBits": 0}},
         {"workers": {"image": "registry.example/own:1"}},
         {"workers": {"nodeSelector": {"pool": "mpc"}}},
         {"workers": {"independence": "Required"}},

@@ -53,6 +53,11 @@ def test_a_worker_accepts_its_configuration(party: int) -> None:
     assert (read.credentials, read.report) == (Path("/etc/triveni"), Path("/dev/termination-log"))
 
 
+def test_a_worker_is_told_how_many_bits_of_an_answer_the_model_must_be_shared_for() -> None:
+    assert config(0, answer={"fractionalBits": 8}).answer_fractional_bits == 8
+    assert config(0).answer_fractional_bits is None
+
+
 def test_no_quota_is_no_grant() -> None:
     assert config(0, grant=None).grant is None
 
