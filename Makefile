@@ -16,11 +16,11 @@ LOCKS := bootstrap client worker operator dev docs
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 .PHONY: help setup run test e2e coverage lint format docs docs-serve cluster-up cluster-load cluster-down cluster-status \
-	images sbom audit chaos fuzz mutants bench bench-protocols bench-models bench-peers \
+	images sbom audit chaos fuzz mutants bench bench-protocols bench-models bench-extraction bench-peers \
 	generate lock example models notebooks clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- set-up: one stamp for each step, so that a second run does nothing -------------------------------------------
 
@@ -171,6 +171,9 @@ bench-protocols: setup ## measure both protocols at several round trips between 
 
 bench-models: setup ## serve models people know beside plain Keras; the table goes into docs/models.md
 	@mkdir -p build && $(BIN)/python -m benchmarks.models --docs docs/models.md $(ARGS)
+
+bench-extraction: setup ## attack a small network by its answers; the table goes into docs/threat-model.md
+	@mkdir -p build && $(BIN)/python -m benchmarks.extraction --docs docs/threat-model.md $(ARGS)
 
 bench-peers: setup ## measure other systems on the same network, in throwaway environments
 	@mkdir -p build && $(BIN)/python -m benchmarks.peers $(ARGS)

@@ -65,13 +65,13 @@ def markdown(rows: Sequence[Row], about: Mapping[str, Any], day: date) -> str:
     return "\n\n".join(parts)
 
 
-def replace_table(page: Path, table: str) -> None:
+def replace_table(page: Path, table: str, mark: str = BEGIN) -> None:
     """Put the table between the page's two marks; ValueError if it has not both."""
-    before, begin, rest = page.read_text().partition(BEGIN)
+    before, begin, rest = page.read_text().partition(mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{page} needs the lines {BEGIN} and {END}")
-    page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
+        raise ValueError(f"{page} needs the lines {mark} and {END}")
+    page.write_text(f"{before}{mark}\n\n{table}\n\n{END}{after}")
 
 
 def percent(share: float) -> str:

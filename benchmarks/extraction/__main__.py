@@ -1,97 +1,113 @@
 """``python -m benchmarks.extraction``: how much of a small network clients and workers find out, by number of requests.
 
-It prints the tables of docs/threat-model.md, and writes build/extraction.json.
+It prints the table of docs/threat-model.md, and puts it there with ``--docs``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+from numpy.typing import NDArray
 
 from benchmarks.extraction import black_box, rounding
 from benchmarks.extraction.network import Weights, architecture, ask
+from benchmarks.models_report import replace_table
 from triveni.mpc.compile import compile_program
 from triveni.mpc.fixedpoint import fixed_point
-from triveni.mpc.program import Program
+from triveni.mpc.program import PARTIES, Program
+
+MARK = "<!-- table: make bench-extraction -->"
 
 REQUESTS = (300, 3_000, 30_000)
 
-BITS = (None, 12, 8, 4)
+BITS = (None, 16, 12, 8, 4)
 
 SEED = 3
 
-AT = np.random.default_rng(5).uniform(-0.2, 0.2, (1, black_box.INPUTS))
-"""Where a worker asks again and again: every unit is active there."""
-
-CHUNK = 10_000
-"""Rows that are evaluated at once."""
+AT_ONCE = 10_000
+"""Rows that are evaluated together."""
 
 
-def shown(bits: int | None, program: Program) -> str:
-    """The setting, as the tables have it."""
-    return f"all ({fixed_point(program.protocol).fractional_bits})" if bits is None else str(bits)
+@dataclass(frozen=True)
+class Row:
+    """The largest error of what is found, for each number of requests: by a client alone, and by one with a worker."""
+
+    protocol: str
+    bits: int | None
+    client: Sequence[float]
+    worker: Sequence[float]
 
 
-def by_client(program: Program, weights: Weights, bits: int | None, requests: int) -> float:
-    """The worst unit's error of a client alone, in parts of the unit."""
+def client_alone(program: Program, weights: Weights, bits: int | None, requests: int) -> float:
+    """Of the unit that is found worst, in parts of its weights."""
     x = black_box.inputs(requests, SEED)
     unit = 2.0 ** (fixed_point(program.protocol).fractional_bits if bits is None else bits)
-    answers = np.concatenate([ask(program, weights, part).answers for part in _chunks(x)]) / unit
-    return black_box.worst_error(black_box.fit(x, answers, SEED), weights)
+    parts = [ask(program, weights, x[start : start + AT_ONCE]).answers for start in range(0, requests, AT_ONCE)]
+    return black_box.worst_error(black_box.fit(x, np.concatenate(parts) / unit, SEED), weights)
 
 
-def by_worker(program: Program, weights: Weights, requests: int, party: int) -> float:
-    """The worst error of a weight of the last layer, by a worker who is a client too, in parts of the largest."""
-    made = ask(program, weights, np.repeat(AT, requests, 0))
-    found = rounding.weights_of_last_layer(made, party)
-    return float(np.abs(found - weights.last).max() / np.abs(weights.last).max())
+def client_and_worker(program: Program, weights: Weights, requests: int) -> float:
+    """Of the weight of the last layer that is found worst, in parts of the largest; by the worker that does best."""
+    made = ask(program, weights, same_input(requests))
+    largest = np.abs(weights.last).max()
+    return min(
+        float(np.abs(rounding.weights_of_last_layer(made, party) - weights.last).max() / largest)
+        for party in PARTIES
+        if rounding.truncation_nodes(program, party)
+    )
 
 
-def _chunks(x: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(x), CHUNK):
-        yield x[start : start + CHUNK]
+def same_input(rows: int) -> NDArray[np.float64]:
+    """An input, again and again, where every unit is active."""
+    return np.repeat(np.random.default_rng(5).uniform(-0.2, 0.2, (1, black_box.INPUTS)), rows, 0)
 
 
-def measure(cache: Path, requests: Sequence[int]) -> Iterator[dict[str, object]]:
-    """A row for each protocol, setting, and who it is that finds out."""
+def measure(cache: Path, requests: Sequence[int]) -> Iterator[Row]:
+    """A row for each protocol and setting."""
     weights = Weights.drawn(SEED)
     for protocol in ("ABY3", "SecureNN"):
         for bits in BITS:
             program = compile_program(architecture(bits), protocol, cache=cache)
-            who = {"client alone": None} | {f"client and worker {p}": p for p in range(3)}
-            if protocol == "SecureNN":
-                del who["client and worker 2"]  # who knows no rounding: as a client alone
-            for name, party in who.items():
-                errors = [
-                    by_client(program, weights, bits, n) if party is None else by_worker(program, weights, n, party)
-                    for n in requests
-                ]
-                yield {"protocol": protocol, "bits": shown(bits, program), "who": name, "errors": errors}
+            yield Row(
+                protocol,
+                bits,
+                [client_alone(program, weights, bits, n) for n in requests],
+                [client_and_worker(program, weights, n) for n in requests],
+            )
+
+
+def markdown(rows: Sequence[Row], requests: Sequence[int], day: date) -> str:
+    """The table, and when it was measured."""
+    titles = [f"{who}, {n:,}" for who in ("client alone", "client and worker") for n in requests]
+    lines = [
+        f"| protocol | fractionalBits | {' | '.join(titles)} |",
+        f"|:--|:--|{'--:|' * len(titles)}",
+        *(
+            f"| {row.protocol} | {row.bits if row.bits is not None else 'left out'} | "
+            f"{' | '.join(f'{error:.1g}' for error in (*row.client, *row.worker))} |"
+            for row in rows
+        ),
+    ]
+    return "\n".join(lines) + f"\n\nMeasured {day.isoformat()}; numbers of requests in the head, the best worker of the three."
 
 
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser("benchmarks.extraction", description=__doc__)
-    parser.add_argument("--cache", type=Path, default=Path("build/programs"))
-    parser.add_argument("--output", type=Path, default=Path("build/extraction.json"))
-    parser.add_argument("--requests", type=int, nargs="+", default=REQUESTS)
+    parser.add_argument("--cache", type=Path, default=Path("build/programs"), metavar="DIR", help="of compiled programs")
+    parser.add_argument("--docs", type=Path, metavar="PAGE", help="put the table there")
+    parser.add_argument("--requests", type=int, nargs="+", default=REQUESTS, metavar="N")
     options = parser.parse_args()
-    rows = list(measure(options.cache, options.requests))
-    table = Table("protocol", "bits of answers", "who", *(f"{n:,} requests" for n in options.requests), box=None)
-    for row in rows:
-        errors = row["errors"]
-        assert isinstance(errors, list)
-        table.add_row(row["protocol"], row["bits"], row["who"], *(f"{error:.2g}" for error in errors))  # type: ignore[arg-type]
-    Console(width=120).print(table)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"requests": options.requests, "rows": rows}, indent=1))
+    table = markdown(list(measure(options.cache, options.requests)), options.requests, date.today())
+    print(table)
+    if options.docs:
+        replace_table(options.docs, table, MARK)
     return 0
 
 

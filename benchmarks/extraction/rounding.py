@@ -36,7 +36,7 @@ class Seen:
 
     Attributes:
         bits: how many it takes away.
-        thresholds: of each value and request, as a fraction: (rows, values).
+        thresholds: of each value and request, in parts of what is taken away, with the dithers that it knows.
     """
 
     bits: int
@@ -46,36 +46,62 @@ class Seen:
 def truncations(requests: Requests, party: int) -> Sequence[Seen]:
     """Those of a program, in order, as far as a worker knows their thresholds."""
     seen = []
-    for node in requests.program.nodes:
-        if (shifted := _shifted(node, requests.program.protocol, party)) is not None:
-            value, bits, falls = shifted
-            low = (requests.values[value] & (2**bits - 1)).reshape(len(requests), -1) / 2.0**bits
-            seen.append(Seen(bits, 1 - low if falls else low))
+    falls = party == (2 if requests.program.protocol == "ABY3" else 1)
+    for node in truncation_nodes(requests.program, party):
+        bits = node.inputs[1].attrs["value"]
+        low = (requests.values[node.inputs[0]] & (2**bits - 1)).reshape(len(requests), -1) / 2.0**bits
+        seen.append(Seen(bits, (1 - low if falls else low) - known_dither(requests, party, node) / 2.0**bits))
     return seen
 
 
-def _shifted(node: Node, protocol: str, party: int) -> tuple[Node, int, bool] | None:
-    """The word whose low bits are the threshold, their number, and whether it is 1 minus these; None: no truncation.
+def truncation_nodes(program: Program, party: int) -> Sequence[Node]:
+    """The shifts of words whose low bits are thresholds, which a worker knows (or 1 minus them).
 
     ABY3: workers 0 and 1 open x + r, of which worker 2 has drawn r. SecureNN: workers 0 and 1 shift their shares.
     """
-    if node.op != "sar" or node.inputs[0].op == "and" or node.inputs[1].attrs["value"] == SIGN:
-        return None
-    if node.party != (0 if (protocol, party) == ("ABY3", 1) else party):
-        return None
-    return node.inputs[0], int(node.inputs[1].attrs["value"]), party == (2 if protocol == "ABY3" else 1)
+    place = 0 if (program.protocol, party) == ("ABY3", 1) else party
+    return [
+        node
+        for node in program.nodes
+        if node.op == "sar"
+        and node.party == place
+        and node.inputs[0].op != "and"
+        and node.inputs[1].attrs["value"] != SIGN
+    ]
+
+
+def known_dither(requests: Requests, party: int, truncation: Node) -> Floats:
+    """The sum of the dithers of a truncation that a worker knows, each about its mean, (rows, values)."""
+    known = {
+        draw: requests.values[node].reshape(len(requests), -1) - (node.inputs[1].attrs["value"] + 1) / 2
+        for node, draw in dithers(requests.program, truncation)
+        if party in draw.holders
+    }
+    return np.asarray(sum(known.values(), np.zeros((len(requests), 1))))
+
+
+def dithers(program: Program, truncation: Node) -> Iterator[tuple[Node, Draw]]:
+    """The low bits of a draw that are added before a truncation, and the draw; by whichever worker.
+
+    No two truncations of the network have one shape and take away as many bits.
+    """
+    mask = 2 ** truncation.inputs[1].attrs["value"] - 1
+    for node in program.nodes:
+        if node.op == "and" and (draw := node.inputs[0].draw) is not None:
+            if node.inputs[1].attrs["value"] == mask and node.shape == truncation.shape:
+                yield node, draw
 
 
 def weights_of_last_layer(requests: Requests, party: int) -> Floats:
     """An estimate of the last layer's kernel, from requests that all have one input of which all units are active."""
     hidden, *_ = truncations(requests, party)
-    answers = unrounded(requests, party)
-    steps = np.zeros(hidden.thresholds.shape[1])
-    fitted = np.zeros(hidden.thresholds.shape)
+    answers, thresholds = unrounded(requests, party), hidden.thresholds % 1
+    steps = np.zeros(thresholds.shape[1])
+    fitted = np.zeros(thresholds.shape)
     for _ in range(SWEEPS):
-        for unit, thresholds in enumerate(hidden.thresholds.T):
+        for unit, of_unit in enumerate(thresholds.T):
             rest = answers - fitted.sum(1) + fitted[:, unit]
-            steps[unit], up = _step(rest, thresholds)
+            steps[unit], up = _step(rest, of_unit)
             fitted[:, unit] = steps[unit] * up
     return steps
 
@@ -86,8 +112,6 @@ def unrounded(requests: Requests, party: int) -> Floats:
     values = requests.answers.astype(np.float64)
     for seen in reversed(outer):
         values = (values + seen.thresholds[:, 0] - 1 / 2) * 2.0**seen.bits
-        if seen is not outer[0]:
-            values = values - known_dither(requests, party)
     return values / 2.0 ** outer[0].bits
 
 
@@ -97,26 +121,8 @@ def bracket(requests: Requests, party: int) -> tuple[float, float]:
     They are right if the worker knows every dither; if not, the lower one comes to lie above the upper one.
     """
     last = truncations(requests, party)[-1]
-    step = 2.0**last.bits
-    low = (requests.answers - 1 + last.thresholds[:, 0]) * step - known_dither(requests, party)
-    return float(low.max()), float(low.min() + step)
-
-
-def known_dither(requests: Requests, party: int) -> Floats:
-    """The sum of the dithers of the answer that a worker knows, each about its mean, (rows,)."""
-    known = {
-        draw: requests.values[node].reshape(-1) - (node.inputs[1].attrs["value"] + 1) / 2
-        for node, draw in dithers(requests.program)
-        if party in draw.holders
-    }
-    return np.asarray(sum(known.values(), np.zeros(len(requests))))
-
-
-def dithers(program: Program) -> Iterator[tuple[Node, Draw]]:
-    """The low bits of a draw that are added before an answer is rounded off, and the draw."""
-    for node in program.nodes:
-        if node.op == "and" and (draw := node.inputs[0].draw) is not None and node.inputs[1].attrs["value"] > 0:
-            yield node, draw
+    low = (requests.answers - 1 + last.thresholds[:, 0]) * 2.0**last.bits
+    return float(low.max()), float(low.min() + 2.0**last.bits)
 
 
 def _step(values: Floats, thresholds: Floats) -> tuple[float, NDArray[np.bool_]]:

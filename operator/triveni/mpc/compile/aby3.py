@@ -31,6 +31,7 @@ class TracedABY3(ABY3):  # type: ignore[misc]
     def __init__(self) -> None:
         # Its 64-bit configuration, whose truncation works for any number of fractional bits.
         super().__init__(fixedpoint_config=precision("ABY3", fixed64_heuristic))
+        self.dithers = False
 
     def secret(self, name: str, shape: Sequence[int]) -> Private:
         """A replicated secret of fixed-point words; placeholder ``secret/p/c/name`` is component c on server p."""
@@ -84,24 +85,31 @@ class TracedABY3(ABY3):  # type: ignore[misc]
         return self.on_shares(generate, lambda plane: marker("bitunslice", [plane], tf.bool, shape), BIT)
 
     def rounded_off(self, x: Private, fractional_bits: int) -> Private:
-        """Truncated, after a dither of one unit of the last place from each two servers.
-
-        All three know by which offset the truncation itself rounds. Each lacks the dither of the other two.
-        """
+        """x to so many fractional bits, in units of the last."""
         dropped = self.fixedpoint_config.precision_fractional - fractional_bits
-        if not dropped:
-            return x
+        return self.truncate(x, amount=dropped) if dropped else x
+
+    def truncate(self, x: Private, method: str = "heuristic", amount: int | None = None) -> Private:
+        """Without its low bits; if it `dithers`, rounded as no one server can know.
+
+        All three know by which offset this rounds. Each lacks the dither of the other two.
+        """
+        bits = self.fixedpoint_config.precision_fractional if amount is None else amount
+        return super().truncate(self._dithered(x, bits) if self.dithers else x, method, amount)
+
+    def _dithered(self, x: Private, bits: int) -> Private:
+        """x plus a dither of each two servers, which hold one component in common."""
         keys, nonces = self.pairwise_keys(), self.pairwise_nonces()
         shape = x.shape.as_list()
-        dithered = self._empty()
+        shares = self._empty()
         for party, server in enumerate(self.servers):
             with tf.device(server.device_name):
                 for j, component in enumerate(components_of(party, "ABY3")):
                     seed = keys[party][j] + nonces[(component + 2) % 3]
                     draw = WORD.sample_seeded_uniform(shape=shape, seed=seed).value
-                    dithered[party][j] = WORD.tensor(x.unwrapped[party][j].value + dither(draw, dropped))
+                    shares[party][j] = WORD.tensor(x.unwrapped[party][j].value + dither(draw, bits))
         self._update_pairwise_nonces()
-        return self.truncate(ABY3PrivateTensor(self, dithered, x.is_scaled, x.share_type), amount=dropped)
+        return ABY3PrivateTensor(self, shares, x.is_scaled, x.share_type)
 
     def rerandomised(self, y: Private) -> list[list[tf.Tensor]]:
         """The answer's shares under a fresh sharing of zero, (m0, -m0-m2, m2), so that they tell nothing but their sum.

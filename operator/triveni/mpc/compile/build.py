@@ -17,7 +17,12 @@ from triveni.mpc.lowering.steps import Affine, Step
 
 
 class Protocol(Interface):
-    """What a protocol gives to build with; every value is fixed point, shape (rows, ...)."""
+    """What a protocol gives to build with; every value is fixed point, shape (rows, ...).
+
+    With `dithers` no one worker knows how any value is rounded.
+    """
+
+    dithers: bool
 
     def secret(self, name: str, shape: Sequence[int]) -> Private:
         """A secret whose shares come from outside: the request ``x``, or a weight."""
@@ -35,7 +40,7 @@ class Protocol(Interface):
         """max(x, 0)."""
 
     def rounded_off(self, x: Private, fractional_bits: int) -> Private:
-        """x to so many fractional bits, in units of the last; what no one worker knows decides how it is rounded."""
+        """x to so many fractional bits, in units of the last."""
 
     def rerandomised(self, y: Private) -> list[list[tf.Tensor]]:
         """The answer's shares, so that they tell nothing but their sum."""
@@ -43,6 +48,7 @@ class Protocol(Interface):
 
 def build(protocol: Protocol, network: Network, rows: int) -> list[list[tf.Tensor]]:
     """The graph of a network for `rows` rows; the answer tensors of each server."""
+    protocol.dithers = any(isinstance(step, steps.RoundOff) for step in network.steps)
     weights = {name: protocol.secret(name, shape) for name, shape in network.weights.items()}
     values = [protocol.secret("x", (rows, *network.input_shape))]
     for step in network.steps:

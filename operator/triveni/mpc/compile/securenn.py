@@ -104,6 +104,7 @@ class TracedSecureNN(SecureNN):  # type: ignore[misc]
         self.devices = [server.device_name for server in (self.server_0, self.server_1, self.server_2)]
         self.keys = PairKeys(self.devices, recorder)
         self.triple_source = PairTriples(self.server_2, self.keys)
+        self.dithers = False
         self._weights: set[Private] = set()
         self._moved: dict[Private, tuple[Private, Function]] = {}
         self._masked: dict[Private, Any] = {}
@@ -145,8 +146,23 @@ class TracedSecureNN(SecureNN):  # type: ignore[misc]
         return masked
 
     def truncate(self, x: Private) -> Private:
-        """x shifted right on each share. How that rounds is decided by the shares, so they are made afresh before."""
-        return super().truncate(self._shared_afresh(x))
+        """A product as a number of the fixed point."""
+        return self._truncated(x, self.fixedpoint_config.precision_fractional)
+
+    def _truncated(self, x: Private, bits: int) -> Private:
+        """x shifted right on each share. How that rounds is decided by the shares, so they are made afresh before.
+
+        Servers 0 and 1 know it all the same, unless it `dithers`: each lacks what server 2 drew with the other then.
+        """
+        if self.dithers:
+            draws = [self.keys.draw(HELPER, party, x.shape.as_list())[1].value for party in (0, 1)]
+            x = self._private(self._at_servers(lambda party: x.unwrapped[party].value + dither(draws[party], bits)))
+        x0, x1 = self._shared_afresh(x).unwrapped
+        with tf.device(self.devices[0]):
+            y0 = x0.truncate(bits)
+        with tf.device(self.devices[1]):
+            y1 = 0 - (0 - x1).truncate(bits)
+        return PondPrivateTensor(self, y0, y1, x.is_scaled)
 
     def relu(self, x: Private) -> Private:
         """max(x, 0), exact for words of less than 2^31 in magnitude: 0 where bit 31 is set. Three rounds.
@@ -198,22 +214,9 @@ class TracedSecureNN(SecureNN):  # type: ignore[misc]
         return self._shared_afresh(self._private(self._at_servers(rectified)))
 
     def rounded_off(self, x: Private, fractional_bits: int) -> Private:
-        """Truncated, after a dither of one unit of the last place from server 2 with each of the other two.
-
-        Either of these knows by which offset the truncation itself rounds, and lacks the dither of the other one;
-        server 2 knows both dithers, and not the offset.
-        """
+        """x to so many fractional bits, in units of the last."""
         dropped = self.fixedpoint_config.precision_fractional - fractional_bits
-        if not dropped:
-            return x
-        draws = [self.keys.draw(HELPER, party, x.shape.as_list())[1].value for party in (0, 1)]
-        dithered = self._at_servers(lambda party: x.unwrapped[party].value + dither(draws[party], dropped))
-        y0, y1 = self._shared_afresh(self._private(dithered)).unwrapped
-        with tf.device(self.devices[0]):
-            first = y0.truncate(dropped)
-        with tf.device(self.devices[1]):
-            second = 0 - (0 - y1).truncate(dropped)
-        return PondPrivateTensor(self, first, second, x.is_scaled)
+        return self._truncated(x, dropped) if dropped else x
 
     def rerandomised(self, y: Private) -> list[list[tf.Tensor]]:
         """The answer's shares under a fresh sharing of zero, so that they tell nothing but their sum."""

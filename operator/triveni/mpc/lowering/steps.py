@@ -148,6 +148,9 @@ class SumAxis(Step):
 
 @dataclass(frozen=True, eq=False)
 class RoundOff(Step):
-    """The value to so many fractional bits, as a whole number of the last one; with dither (docs/engine.md)."""
+    """The value to so many fractional bits, as a whole number of the last one.
+
+    A network that has it rounds with dither everywhere (docs/engine.md).
+    """
 
     fractional_bits: int
