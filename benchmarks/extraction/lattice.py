@@ -19,8 +19,8 @@ def solve(known: Sequence[Vector], high: Sequence[int], modulus: int, slack: int
     rows, unknown = len(known), len(known[0])
     stretch = max(slack // largest, 1)
     basis = [[modulus * (i == j) for j in range(rows)] + [0] * (unknown + 1) for i in range(rows)]
-    for j in range(unknown):
-        basis.append([row[j] for row in known] + [stretch * (i == j) for i in range(unknown)] + [0])
+    unit = [[stretch * (i == j) for i in range(unknown)] for j in range(unknown)]
+    basis += [[*column, *at, 0] for column, at in zip(zip(*known, strict=True), unit, strict=True)]
     basis.append([-h - slack // 2 for h in high] + [0] * unknown + [slack])
     for vector in reduced(basis):
         if abs(vector[-1]) != slack:

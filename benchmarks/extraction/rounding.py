@@ -87,9 +87,9 @@ def dithers(program: Program, truncation: Node) -> Iterator[tuple[Node, Draw]]:
     """
     mask = 2 ** truncation.inputs[1].attrs["value"] - 1
     for node in program.nodes:
-        if node.op == "and" and (draw := node.inputs[0].draw) is not None:
-            if node.inputs[1].attrs["value"] == mask and node.shape == truncation.shape:
-                yield node, draw
+        draw = node.inputs[0].draw if node.op == "and" and node.shape == truncation.shape else None
+        if draw is not None and node.inputs[1].attrs["value"] == mask:
+            yield node, draw
 
 
 def weights_of_last_layer(requests: Requests, party: int) -> Floats:

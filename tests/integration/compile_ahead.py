@@ -2,7 +2,8 @@
 
     python -m tests.integration.compile_ahead PROTOCOL CACHE MODEL...
 
-Each MODEL is a Keras file, or an architecture as JSON. The programs are those that processes of their own would make (test_compile compares one).
+Each MODEL is a Keras file, or an architecture as JSON. The programs are those that processes of their own would make
+(test_compile compares one).
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ cluster is given from them. They say what may be written and what a field means;
 decide nothing. Text about what is wrong is made in `problems`.
 
 No field is immutable: name, namespace and uid, of which the identities in certificates are made, cannot change in
-Kubernetes, and every change of the spec has a meaning. One of the model, the protocol, the answer, batching or the workers is a new
-epoch, one of the quota is a new grant, and the others take effect as they are. What may only grow is in the status, and
-held there (see `status`).
+Kubernetes, and every change of the spec has a meaning. One of the model, the protocol, the answer, batching or the
+workers is a new epoch, one of the quota is a new grant, and the others take effect as they are. What may only grow is
+in the status, and held there (see `status`).
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Answer(Strict):
         default=None,
         description="How many binary places behind the point clients are given of each value of an answer: with 8 a"
         " multiple of 1/256. The workers round the rest off, at random and to within 2.5 of these steps, before anybody"
-        " sees it. Fewer places tell less about the model. All that there are if left out: 20 with ABY3, 16 with"
-        " SecureNN.",
+        " sees it; and none of them can tell how anything was rounded, as it can otherwise. Fewer places tell less"
+        " about the model. All that there are if left out: 20 with ABY3, 16 with SecureNN.",
     )
 
 

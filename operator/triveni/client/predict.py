@@ -158,8 +158,6 @@ def _chunks(words: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
 
 def _require_same_model(asked: Description, now: Description, rows: int) -> None:
     """A new epoch may serve another model, for which the input was not checked, or in another fixed point."""
-    before, after = (
-        (d.protocol, d.input_shape, d.output_shape, d.last_layer, d.answer_bits) for d in (asked, now)
-    )
+    before, after = ((d.protocol, d.input_shape, d.output_shape, d.last_layer, d.answer_bits) for d in (asked, now))
     if before != after or rows > now.max_rows:
         raise ModelChanged(asked.epoch, now.epoch)

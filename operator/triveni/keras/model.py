@@ -40,9 +40,7 @@ class Shared:
 _SHARED: WeakKeyDictionary[Any, Shared] = WeakKeyDictionary()
 
 
-def share(
-    self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL, *, answer_bits: int | None = None
-) -> None:
+def share(self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL, *, answer_bits: int | None = None) -> None:
     """Secure the model, as it is now, for the three workers of a cluster that is started.
 
     A model that cannot be served is refused here, by the name of the layer. The workers are given their shares when
@@ -65,7 +63,9 @@ def share(
     if protocol not in PROTOCOLS:
         raise NoSuchProtocol(protocol, PROTOCOLS)
     if answer_bits is not None and (type(answer_bits) is not int or not 0 <= answer_bits <= MAX_ANSWER_BITS):
-        raise ValueError(f"answer_bits is {answer_bits!r}: a whole number of 0 to {MAX_ANSWER_BITS}, or None, is needed")
+        raise ValueError(
+            f"answer_bits is {answer_bits!r}: a whole number of 0 to {MAX_ANSWER_BITS}, or None, is needed"
+        )
     cluster.require_free(f"share model '{self.name}'")
     model = read_live(self).answering(answer_bits)
     split_model(model, protocol)

@@ -15,9 +15,9 @@ from triveni.cli.check import Compiled, Findings
 from triveni.cli.cost import LAN, WAN, Network, RequestCost
 from triveni.cli.model_file import read
 from triveni.cli.output import screen
+from triveni.mpc.architecture import Architecture
 from triveni.mpc.compile import CompileError
 from triveni.mpc.program import Program
-from triveni.mpc.architecture import Architecture
 from triveni.mpc.prove import prove
 from triveni.sharing.failures import ValueOutOfRange
 
@@ -80,7 +80,9 @@ def test_layers_cost_proof_and_verdict(compiled: Programs) -> None:
 def test_what_clients_are_given_is_compiled_and_told_where_it_is_not_all(
     compiled: Programs, tmp_path: Path, bits: int, said: str
 ) -> None:
-    text = EXAMPLE.read_text().replace("  protocol: ABY3\n", f"  protocol: ABY3\n  answer: {{fractionalBits: {bits}}}\n")
+    text = EXAMPLE.read_text().replace(
+        "  protocol: ABY3\n", f"  protocol: ABY3\n  answer: {{fractionalBits: {bits}}}\n"
+    )
     path = tmp_path / "mnist.yaml"
     path.write_text(text)
     assert said in triveni("check", path).out.splitlines()

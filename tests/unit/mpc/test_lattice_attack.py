@@ -13,7 +13,7 @@ from benchmarks.extraction.lattice import reduced, solve
 from benchmarks.extraction.network import fresh_draws
 from tests.unit.mpc.securenn_programs import BITS, securenn_program
 from triveni.mpc.execute.interpret import evaluate_all
-from triveni.mpc.program import Node, Program
+from triveni.mpc.program import Program
 from triveni.mpc.sharing import split
 
 WEIGHTS, REQUESTS = 12, 8
@@ -57,7 +57,9 @@ def test_server_2_and_a_client_find_all_weights_of_a_layer_whose_shares_are_not_
 
 
 @pytest.mark.parametrize("without", [(), ("answer",), ("rho",)])
-def test_they_find_none_if_shares_are_made_afresh_before_truncation_or_before_they_leave(without: tuple[str, ...]) -> None:
+def test_they_find_none_if_shares_are_made_afresh_before_truncation_or_before_they_leave(
+    without: tuple[str, ...],
+) -> None:
     assert found(program(without))[0] is None
 
 

@@ -87,7 +87,9 @@ async def test_a_model_is_shared(job: Job) -> None:
 async def test_a_model_is_shared_for_answers_of_so_many_bits(job: Job) -> None:
     code, _, _ = await job.run("--answer-fractional-bits=8")
     assert code == 0
-    assert [(front.architecture or {})["architecture"]["answer"] for front in job.fronts] == [{"fractional_bits": 8}] * 3
+    assert [(front.architecture or {})["architecture"]["answer"] for front in job.fronts] == [
+        {"fractional_bits": 8}
+    ] * 3
 
 
 @pytest.mark.parametrize(

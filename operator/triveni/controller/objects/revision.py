@@ -1,7 +1,7 @@
 """Which parts of a SecureModel an epoch is made from: a change of one of them asks for a new epoch.
 
-They are the model, the protocol, the answer, batching and the workers. The rest of the spec is heeded while an epoch serves, or at
-its end.
+They are the model, the protocol, the answer, batching and the workers. The rest of the spec is heeded while an epoch
+serves, or at its end.
 """
 
 from __future__ import annotations

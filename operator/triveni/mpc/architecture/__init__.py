@@ -5,7 +5,7 @@ that do nothing at inference (InputLayer, Dropout) are gone: whoever reads a Ker
 """
 
 from triveni.mpc.architecture.activations import HardSigmoid, Relu, Sigmoid, Softmax, Tanh
-from triveni.mpc.architecture.graph import CLIENTS, FORMAT, MAX_ANSWER_BITS, Architecture
+from triveni.mpc.architecture.graph import CLIENTS, FORMAT, Architecture
 from triveni.mpc.architecture.layer import INPUT, MAX_ELEMENTS, InvalidArchitecture, Layer, Pads, Shape
 from triveni.mpc.architecture.linear import (
     BatchNormalization,
@@ -40,7 +40,7 @@ from triveni.mpc.architecture.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
-from triveni.mpc.architecture.reading import KINDS
+from triveni.mpc.architecture.reading import KINDS, MAX_ANSWER_BITS
 
 __all__ = [
     "CLIENTS",
