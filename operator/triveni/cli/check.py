@@ -104,7 +104,8 @@ def check(options: Options) -> int:
 def _find(model: Path, given: Given) -> Findings:
     """What comes of it by each protocol; SharingFailure if it is refused by the one that it asks for, or by all."""
     spec = given.manifest.secure_model.spec if given.manifest else None
-    asked, keras = spec and spec.protocol, given.keras.answering(spec and spec.answer.fractional_bits)
+    asked = spec.protocol if spec else None
+    keras = given.keras.answering(spec.answer.fractional_bits if spec else None)
     refused = {protocol: error for protocol in PROTOCOLS if (error := _refusal(keras, protocol)) is not None}
     if asked in refused or len(refused) == len(PROTOCOLS):
         raise refused[asked if asked is not None and asked in refused else next(iter(refused))]
