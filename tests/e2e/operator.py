@@ -116,7 +116,10 @@ class Operator:
             for container in pod["status"].get("containerStatuses", [])
         }
         failed = [pod for pod, status in ended.items() if status == 1]
-        return [pod for pod in failed if "Lease" not in self.kubectl("logs", pod, "--previous", "--tail=1")]
+        # Its last lines, not the last alone: Python may complain of what was open when it stopped.
+        return [
+            pod for pod in failed if "could not be renewed" not in self.kubectl("logs", pod, "--previous", "--tail=5")
+        ]
 
     def log(self) -> list[str]:
         """The lines that all replicas have logged, those of the dead (see `heard_out`) and of past containers first."""
