@@ -32,9 +32,9 @@ for size in ({SIZES}):
 print(os.getpid(), [name for name in {list(OVERWRITING)} if name in os.environ], left)
 """
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="freed memory: glibc only"
-)
+IS_GLIBC = sys.platform == "linux" and "glibc" in (os.confstr("CS_GNU_LIBC_VERSION") or "")
+
+pytestmark = pytest.mark.skipif(not IS_GLIBC, reason="freed memory is overwritten by glibc only")
 
 
 def freed(how: str) -> tuple[int, str]:
@@ -66,7 +66,7 @@ def test_a_worker_starts_itself_that_way(tmp_path: Path) -> None:
         environment = Path(f"/proc/{process.pid}/environ")
         # glibc ends each of its settings with a zero where it reads them.
         wanted = [part.encode() for value in OVERWRITING.values() for part in value.split(":")]
-        while not all(part in environment.read_bytes() for entry in wanted):
+        while not all(part in environment.read_bytes() for part in wanted):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.01)
