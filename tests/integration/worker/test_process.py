@@ -13,7 +13,6 @@ HERE = {"host": "127.0.0.1", "port": 1}
 
 PROBE = """
 import ctypes, resource, sys
-from types import SimpleNamespace
 from triveni.worker import __main__ as worker
 
 PR_GET_DUMPABLE = 3
