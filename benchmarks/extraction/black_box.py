@@ -14,10 +14,10 @@ Floats = NDArray[np.float64]
 REACH = 4.0
 """Inputs are drawn from -`REACH` to `REACH`, where every unit is active for some and not for others."""
 
-STARTS = 10
+STARTS = 20
 """At how many places the fit begins; it may end in a valley that is not the deepest."""
 
-FIRST = 600
+FIRST = 300
 """Answers by which the best of them is chosen."""
 
 STEPS = 200
