@@ -160,6 +160,15 @@ async def test_a_prediction_is_one_request_to_each_worker_and_the_metadata_is_as
     assert len(set(ids(workers.parties[0]))) == 5
 
 
+async def test_an_answer_that_is_rounded_off_is_read_in_steps_of_its_last_bit(
+    client: AsyncClient, workers: Workers
+) -> None:
+    """The workers here compute with 20 bits, and say that 8 are left."""
+    for worker in workers.parties:
+        worker.answer_bits = 8
+    np.testing.assert_allclose(await client.predict(rows(3)), plain(rows(3)) * 2**12, rtol=1e-4)
+
+
 async def test_a_request_of_more_than_a_megabyte_is_sent(client: AsyncClient, workers: Workers) -> None:
     for worker in workers.parties:
         worker.max_rows = 20_000
@@ -532,14 +541,15 @@ async def test_workers_of_one_epoch_with_different_programs_are_sent_nothing(
     assert not any(worker.seen for worker in workers.parties)
 
 
-async def test_a_new_epoch_with_another_model_shape_is_not_sent_the_old_input(
-    client: AsyncClient, workers: Workers
+@pytest.mark.parametrize(("field", "value"), [("max_rows", 2), ("answer_bits", 8)])
+async def test_a_new_epoch_with_another_model_is_not_sent_the_old_input(
+    client: AsyncClient, workers: Workers, field: str, value: int
 ) -> None:
     workers.parties[0].misdeeds.append(refuse(Reason.EPOCH_ENDED))
     asking = asyncio.create_task(client.predict(rows(3)))
     await until(lambda: workers.parties[0].seen)
     for worker in workers.parties:
-        worker.max_rows = 2
+        setattr(worker, field, value)
     with pytest.raises(ModelChanged):
         await asking
 
