@@ -1,7 +1,8 @@
 """Fixed point in the ring mod 2^64: a real number v is the word round(v * 2^bits), bits by the protocol.
 
-The bounds are where exactness is shown for the protocol's truncation (docs/engine.md): values beyond them are refused
-here, when they are encoded, since a worker cannot see that they wrapped.
+The bounds are where the protocol's truncation and comparison are right (docs/engine.md). Inputs and weights beyond
+theirs are refused here, when they are encoded, and a model whose values may pass theirs by `ranges`, when it is shared:
+a worker cannot see that they wrapped.
 """
 
 from __future__ import annotations
@@ -20,15 +21,31 @@ class FixedPoint:
     Attributes:
         fractional_bits: a word is the number times 2 to this.
         max_magnitude: the largest absolute value of an input or a weight.
+        truncated_below: a product is below this in absolute value, else truncating it may give any number.
+        compared_below: what a ReLU reads is below this in absolute value, else its sign may be taken for the other.
+        chance: that truncating a product of value v fails all the same is at most |v| times this.
     """
 
     fractional_bits: int
     max_magnitude: float
+    truncated_below: float
+    compared_below: float
+    chance: float = 0.0
 
     @property
     def scale(self) -> float:
         """What a number is multiplied with."""
         return float(2**self.fractional_bits)
+
+    @property
+    def unit(self) -> float:
+        """The smallest number above 0. Truncation is wrong by at most this."""
+        return 1 / self.scale
+
+    @property
+    def revealed_below(self) -> float:
+        """Where the words end: an answer is below this in absolute value."""
+        return float(2 ** (63 - self.fractional_bits))
 
     def encode(self, values: ArrayLike, what: str) -> NDArray[np.int64]:
         """Real numbers to words, rounded to the nearest multiple of 1 / `scale`.
@@ -64,11 +81,11 @@ class OutOfRange(ValueError):
 
 
 FIXED_POINT: Mapping[str, FixedPoint] = {
-    # Four products of two numbers of 2^10 add up to 2^22, where truncation ends.
-    "ABY3": FixedPoint(20, float(2**10)),
-    # One product of two numbers of 2^7 is 2^14, and below 2^15 the comparison is right. A truncation of a product of
-    # value v fails with probability |v| * 2^32 / 2^64.
-    "SecureNN": FixedPoint(16, float(2**7)),
+    # Truncation is right up to |product| = 2^62, of which 40 bits are fractional; a sign is that of the whole word.
+    "ABY3": FixedPoint(20, 2.0**10, truncated_below=2.0**22, compared_below=2.0**43),
+    # The comparison looks at 31 bits and a sign. Truncation has no sharp end, only a chance of |v| * 2^32 / 2^64 to
+    # fail: at 2^17, where it is not accepted any more, one in 32,768.
+    "SecureNN": FixedPoint(16, 2.0**7, truncated_below=2.0**17, compared_below=2.0**15, chance=2.0**-32),
 }
 
 

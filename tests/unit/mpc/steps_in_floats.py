@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -10,16 +10,30 @@ from triveni.mpc.lowering import Network, steps
 from triveni.mpc.lowering.steps import Floats
 from triveni.mpc.ops import patches
 
+Seen = Callable[[Floats], Floats]
 
-def by_steps(network: Network, weights: Mapping[str, Floats], x: Floats) -> Floats:
-    """The answer for rows `x`; `weights` are those of `Network.encode`."""
+
+def as_it_is(x: Floats) -> Floats:
+    return x
+
+
+def by_steps(
+    network: Network, weights: Mapping[str, Floats], x: Floats, product: Seen = as_it_is, compared: Seen = as_it_is
+) -> Floats:
+    """The answer for rows `x`; `weights` are those of `Network.encode`.
+
+    `product` is shown each product without its bias, and gives what it is to be replaced with; `compared` is shown what
+    each ReLU reads.
+    """
     values = [x]
     for step in network.steps:
-        values.append(_step(step, [values[i] for i in step.inputs], weights))
+        values.append(_step(step, [values[i] for i in step.inputs], weights, product, compared))
     return values[-1]
 
 
-def _step(step: steps.Step, values: list[Floats], weights: Mapping[str, Floats]) -> Floats:
+def _step(
+    step: steps.Step, values: list[Floats], weights: Mapping[str, Floats], product: Seen, compared: Seen
+) -> Floats:
     x = values[0]
     match step:
         case steps.Linear() | steps.Convolution():
@@ -27,7 +41,7 @@ def _step(step: steps.Step, values: list[Floats], weights: Mapping[str, Floats])
                 x = _columns(np.pad(x, [(0, 0), *step.pads, (0, 0)]), step)
             kernel = weights[f"{step.name}/kernel"]
             assert kernel.shape == step.kernel_shape
-            y = x @ kernel.reshape(-1, kernel.shape[-1])
+            y = product(x @ kernel.reshape(-1, kernel.shape[-1]))
             return y if step.bias is None else y + weights[f"{step.name}/bias"]
         case steps.AddConstant():
             return x + weights[f"{step.name}/constant"]
@@ -36,7 +50,7 @@ def _step(step: steps.Step, values: list[Floats], weights: Mapping[str, Floats])
         case steps.Join():
             return np.concatenate(values, step.axis + 1)
         case steps.Rectify():
-            return np.maximum(x, 0)
+            return np.maximum(compared(x), 0)
         case steps.Rearrange():
             return x.reshape(len(x), *step.shape)
         case steps.Transpose():

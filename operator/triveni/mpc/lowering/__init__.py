@@ -55,11 +55,13 @@ def lower(architecture: Architecture) -> Network:
     for layer, _, after in architecture.walk():
         inputs = [values[name] for name in layer.inputs]
         known = len(draft.shapes)
+        draft.layer = layer.name
         if layer is architecture.clients_layer or layer.name in postponed:
             values[layer.name] = inputs[0]
         else:
             values[layer.name] = _write(draft, layer, inputs, after)
         if layer.name in following:
+            draft.layer = following[layer.name].name
             values[layer.name] = _write(draft, following[layer.name], [values[layer.name]], after)
         _check_sizes(draft, layer.name, known)
         draft.answer = values[layer.name]

@@ -47,18 +47,22 @@ class MeanPooling(Step):
 
 
 class Draft:
-    """Steps by the number of the value that they give; `answer` is the number of the last one."""
+    """Steps by the number of the value that they give; `answer` is the number of the last one.
+
+    A step that is added without a layer's name belongs to `layer`.
+    """
 
     def __init__(self, input_shape: Shape) -> None:
         self.shapes: dict[int, Shape] = {REQUEST: input_shape}
         self.steps: dict[int, Step] = {}
         self.answer = REQUEST
+        self.layer = ""
 
     def add(self, step: Step) -> int:
         """Put a step at the end; the number of its value."""
         number = len(self.shapes)
         self.shapes[number] = shape_after(step, [self.shapes[i] for i in step.inputs])
-        self.steps[number] = step
+        self.steps[number] = step if step.layer else replace(step, layer=self.layer)
         return number
 
     def drop(self, number: int) -> None:

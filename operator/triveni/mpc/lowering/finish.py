@@ -61,6 +61,7 @@ def _rewritten(draft: Draft, write: Callable[[Draft, Step], int]) -> Draft:
     new = Draft(draft.shapes[REQUEST])
     numbers = {REQUEST: REQUEST}
     for number, step in draft.steps.items():
+        new.layer = step.layer
         numbers[number] = write(new, replace(step, inputs=tuple(numbers[i] for i in step.inputs)))
     new.answer = numbers[draft.answer]
     return new

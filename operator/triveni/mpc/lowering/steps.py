@@ -30,9 +30,10 @@ def constant(values: Sequence[float] | Floats) -> Make:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step of a network."""
+    """One step of a network; `layer` is the name of the Keras layer that it belongs to."""
 
     inputs: tuple[int, ...]
+    layer: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
