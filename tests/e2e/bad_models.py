@@ -44,6 +44,7 @@ BAD_MODELS: Mapping[str, Callable[[], bytes]] = {
     "recurrent": _recurrent,
     "misshapen": _misshapen,
     "huge": lambda: _weight(1e9),
+    "large": lambda: _weight(1000.0),
     "not-a-number": lambda: _weight(np.nan),
 }
 

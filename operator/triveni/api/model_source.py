@@ -201,6 +201,36 @@ class Source(Strict):
         return place
 
 
+MAX_INPUT = 2**10
+"""The largest absolute value of an input by any protocol."""
+
+InputEnd = Annotated[float, Field(ge=-MAX_INPUT, le=MAX_INPUT, allow_inf_nan=False)]
+
+_MIN_BELOW_MAX = "min must be less than max"
+
+
+class InputRange(Strict):
+    """What every element of every input is within, both ends included. A client refuses to send anything else."""
+
+    model_config = ruled(rule("self.min < self.max", _MIN_BELOW_MAX))
+
+    min: InputEnd = Field(description="The least that an element of an input may be.")
+    max: InputEnd = Field(description="The most that an element of an input may be.")
+
+    @property
+    def argument(self) -> str:
+        """For the command line of the sharing job."""
+        return f"{self.min!r},{self.max!r}"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min >= self.max:
+            raise broken(f"goes from {self.min:g} to {self.max:g}", _MIN_BELOW_MAX)
+        return self
+
+
+_OWNER_SAYS_RANGE = "inputRange is said by the owner who shares the model, so not with source.owner"
+
 _NO_FILE_NO_DIGEST = "digest is of a model file, which source.owner has none of"
 
 
@@ -209,6 +239,7 @@ class Model(Strict):
 
     model_config = ruled(
         rule("!has(self.digest) || !has(self.source.owner)", _NO_FILE_NO_DIGEST),
+        rule("!has(self.inputRange) || !has(self.source.owner)", _OWNER_SAYS_RANGE),
         *(
             rule(
                 f"has(self.digest) || !has(self.source.{kind}) || self.source.{kind}.{field}.startsWith('https://')",
@@ -223,6 +254,11 @@ class Model(Strict):
         default=None,
         description="SHA-256 of the model file, as sha256: and 64 hexadecimal digits; any other is refused.",
     )
+    input_range: Given[InputRange] = Field(
+        default=None,
+        description="What all inputs are within, such as min: 0, max: 1 for pictures. The model is then shared only if"
+        " no value on the way to an answer can be too large for the protocol; nothing is known of that if left out.",
+    )
 
     @model_validator(mode="after")
     def _tls_or_digest(self) -> Self:
@@ -231,4 +267,6 @@ class Model(Strict):
             raise broken("comes over plain http without a digest, so it could be any model", "use https or add digest")
         if isinstance(place, OwnerSource) and self.digest is not None:
             raise broken(_NO_FILE_NO_DIGEST, "leave digest out")
+        if isinstance(place, OwnerSource) and self.input_range is not None:
+            raise broken(_OWNER_SAYS_RANGE, "leave inputRange out")
         return self

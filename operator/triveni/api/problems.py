@@ -131,6 +131,8 @@ def _problem(error: ErrorDetails) -> Problem:
             return Problem(field, f"{shown(value)} is not a list", "write its entries below it, each after '- '")
         case "string_type" if field not in RULES or isinstance(value, int | float):
             return Problem(field, f"{shown(value)} is not text", "put it in quotes")
+        case "float_type" | "finite_number":
+            return Problem(field, f"{shown(value)} is not a number", "write one, without quotes")
         case "bool_type":
             return Problem(field, f"{shown(value)} is not true or false", "write one of them, without quotes")
         case "quantity":
@@ -140,7 +142,9 @@ def _problem(error: ErrorDetails) -> Problem:
             return Problem(field, f"{shown(value)} is not possible", f"use {choices}")
         case kind if kind in BOUNDS and field not in RULES:
             name, what, way_out = BOUNDS[kind]
-            return Problem(field, f"{shown(value)} is {what}", way_out.format(context[name]))
+            bound = context[name]
+            whole = int(bound) if bound == int(bound) else bound
+            return Problem(field, f"{shown(value)} is {what}", way_out.format(whole))
     what, way_out = RULES.get(field) or KINDS.get(str(context.get("pattern"))) or ("valid here", error["msg"])
     return Problem(field, f"{shown(value)} is not {what}", way_out)
 

@@ -58,6 +58,11 @@ class Answer(Strict):
     )
 
 
+MAX_SECURENN_INPUT = 2**7
+"""The largest absolute value of an input in SecureNN."""
+
+_SECURENN_INPUTS = f"SecureNN carries inputs from -{MAX_SECURENN_INPUT} to {MAX_SECURENN_INPUT}"
+
 _TTL_NEEDS_QUOTA = "ttlSecondsAfterFinished needs requestQuota: without one, serving never finishes"
 
 
@@ -68,7 +73,13 @@ class Spec(Strict):
         rule(
             "!has(self.ttlSecondsAfterFinished) || (has(self.requestQuota) && dyn(self.requestQuota) != null)",
             _TTL_NEEDS_QUOTA,
-        )
+        ),
+        rule(
+            "self.protocol != 'SecureNN' || !has(self.model.inputRange) ||"
+            f" (self.model.inputRange.min >= -{MAX_SECURENN_INPUT}.0"
+            f" && self.model.inputRange.max <= {MAX_SECURENN_INPUT}.0)",
+            _SECURENN_INPUTS,
+        ),
     )
 
     model: Model = Field(description="The Keras model to serve.")
@@ -108,6 +119,14 @@ class Spec(Strict):
     def _ttl_needs_quota(self) -> Self:
         if self.ttl_seconds_after_finished is not None and self.request_quota is None:
             raise broken("has ttlSecondsAfterFinished, but without requestQuota serving never finishes", "add a quota")
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_fit_protocol(self) -> Self:
+        inputs = self.model.input_range
+        if self.protocol == "SecureNN" and inputs and max(-inputs.min, inputs.max) > MAX_SECURENN_INPUT:
+            what = f"model.inputRange goes from {inputs.min:g} to {inputs.max:g}, but {_SECURENN_INPUTS}"
+            raise broken(what, "normalise the inputs, or use ABY3")
         return self
 
 

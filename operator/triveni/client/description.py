@@ -12,6 +12,7 @@ from triveni.mpc.answer import CLIENTS_LAYERS
 from triveni.mpc.architecture import InvalidArchitecture
 from triveni.mpc.architecture.reading import read_answer_bits
 from triveni.mpc.fixedpoint import FIXED_POINT, FixedPoint
+from triveni.mpc.input_range import InputRange
 from triveni.mpc.sharing import component_names
 
 
@@ -26,6 +27,7 @@ class Description:
         max_rows: the most rows of one request.
         last_layer: the layer that the client computes on what is revealed (`mpc.answer`), or none.
         answer_bits: the fractional bits of what is revealed; None: those of the protocol.
+        input_range: what the model's owner says that all inputs are within, or none.
     """
 
     epoch: int
@@ -36,6 +38,7 @@ class Description:
     max_rows: int
     last_layer: str | None = None
     answer_bits: int | None = None
+    input_range: InputRange | None = None
 
     @property
     def numbers(self) -> FixedPoint:
@@ -87,6 +90,7 @@ def read(party: int, document: Any, connection: Connection) -> Description | Not
         max_rows=_whole(party, parameters, "max_rows"),
         last_layer=_last_layer(parameters),
         answer_bits=_answer_bits(party, parameters),
+        input_range=_input_range(party, parameters),
     )
 
 
@@ -98,7 +102,16 @@ def agreed(descriptions: Sequence[Description]) -> Description | None:
     """
     if len({d.epoch for d in descriptions}) > 1:
         return None
-    for field in ("protocol", "program_digest", "input_shape", "output_shape", "max_rows", "last_layer", "answer_bits"):
+    for field in (
+        "protocol",
+        "program_digest",
+        "input_shape",
+        "output_shape",
+        "max_rows",
+        "last_layer",
+        "answer_bits",
+        "input_range",
+    ):
         values = tuple(str(getattr(d, field)) for d in descriptions)
         if len(set(values)) > 1:
             raise WorkersDisagree(field, values)
@@ -118,6 +131,14 @@ def _answer_bits(party: int, parameters: dict[str, Any]) -> int | None:
         return read_answer_bits(architecture) if isinstance(architecture, dict) else None
     except InvalidArchitecture as error:
         raise WrongAnswer(party, f"its architecture is none: {error}") from error
+
+
+def _input_range(party: int, parameters: dict[str, Any]) -> InputRange | None:
+    document = parameters.get("input_range")
+    try:
+        return None if document is None else InputRange.read(document)
+    except ValueError as error:
+        raise WrongAnswer(party, f"its input_range is no range: {error}") from None
 
 
 def _whole(party: int, parameters: dict[str, Any], key: str) -> int:

@@ -106,15 +106,15 @@ class WorkersDisagree(ClientError):
 
 @dataclass(eq=False)
 class ModelChanged(ClientError):
-    """Between two epochs the model got other shapes or another protocol: an input checked for the old was not sent."""
+    """Between two epochs the model got other shapes, inputs or another protocol; nothing was sent to the new one."""
 
     before: int
     after: int
 
     def __str__(self) -> str:
         return (
-            f"the model of epoch {self.after} has other shapes or another protocol than that of epoch {self.before}: "
-            "predict again"
+            f"the model of epoch {self.after} has other shapes, other inputs or another protocol than that of epoch "
+            f"{self.before}: predict again"
         )
 
 

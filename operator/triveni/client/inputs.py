@@ -7,19 +7,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from triveni.client.errors import WrongInput
 from triveni.mpc.fixedpoint import FixedPoint, OutOfRange
+from triveni.mpc.input_range import InputRange
 
 FIELD = "input"
 
 
-def encode(x: ArrayLike, input_shape: tuple[int, ...], numbers: FixedPoint) -> tuple[NDArray[np.int64], bool]:
+def encode(
+    x: ArrayLike, input_shape: tuple[int, ...], numbers: FixedPoint, within: InputRange | None = None
+) -> tuple[NDArray[np.int64], bool]:
     """The rows of `x` in fixed point, shape (rows, *input_shape), and whether `x` was one row without that axis.
 
     Args:
         x: real numbers, shape (rows, *input_shape) or input_shape.
         numbers: those of the protocol.
+        within: the range that the model's owner declares; beyond it answers may be wrong. None if there is none.
 
     Raises:
-        WrongInput: no numbers, another shape, no rows, NaN, infinite, or too large for the fixed point.
+        WrongInput: no numbers, another shape, no rows, NaN, infinite, too large for the fixed point, or not `within`.
     """
     array = _array(x)
     if array.dtype.kind not in "fiub":
@@ -35,7 +39,20 @@ def encode(x: ArrayLike, input_shape: tuple[int, ...], numbers: FixedPoint) -> t
     except OutOfRange as error:
         way_out = f"finite numbers of at most {error.at_most:g} can be sent"
         raise WrongInput(f"{FIELD}{list(error.index)}", error.problem, way_out) from error
+    if within is not None:
+        _require_within(array, within)
     return (words[np.newaxis] if single else words), single
+
+
+def _require_within(array: NDArray[np.generic], within: InputRange) -> None:
+    """The value itself is not told: errors end in logs."""
+    reals = array.astype(np.float64)
+    outside = np.argwhere((reals < within.min) | (reals > within.max))
+    if len(outside):
+        index = [int(i) for i in outside[0]]
+        below = reals[tuple(index)] < within.min
+        way_out = f"the model is served for inputs from {within}, beyond which answers may be wrong"
+        raise WrongInput(f"{FIELD}{index}", "too small" if below else "too large", way_out)
 
 
 def _array(x: ArrayLike) -> NDArray[np.generic]:

@@ -77,7 +77,8 @@ class AsyncClient:
 
         Args:
             x: real numbers of shape (rows, *input_shape), or input_shape for one row; at most 2^10 in magnitude and
-                rounded to multiples of 2^-20 (SecureNN: 2^7 and 2^-16). Each row counts one against the request quota.
+                rounded to multiples of 2^-20 (SecureNN: 2^7 and 2^-16), and within the range that the model's owner
+                declares (`describe().input_range`). Each row counts one against the request quota.
             deadline: seconds for this call.
 
         Returns:
@@ -95,7 +96,7 @@ class AsyncClient:
         """
         until = Deadline(self._deadline if deadline is None else deadline)
         description = (await self._find(until)).description
-        words, single = inputs.encode(x, description.input_shape, description.numbers)
+        words, single = inputs.encode(x, description.input_shape, description.numbers, description.input_range)
         chunks = list(_chunks(words, description.max_rows))
         if len(chunks) == 1:
             answers = await self._answer(chunks[0], description, until)
@@ -158,6 +159,8 @@ def _chunks(words: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
 
 def _require_same_model(asked: Description, now: Description, rows: int) -> None:
     """A new epoch may serve another model, for which the input was not checked, or in another fixed point."""
-    before, after = ((d.protocol, d.input_shape, d.output_shape, d.last_layer, d.answer_bits) for d in (asked, now))
+    before, after = (
+        (d.protocol, d.input_shape, d.output_shape, d.last_layer, d.answer_bits, d.input_range) for d in (asked, now)
+    )
     if before != after or rows > now.max_rows:
         raise ModelChanged(asked.epoch, now.epoch)

@@ -193,6 +193,8 @@ class Epoch:
             command += ["--answer-fractional-bits", str(spec.answer.fractional_bits)]
         if spec.model.digest:
             command += ["--digest", spec.model.digest]
+        if inputs := spec.model.input_range:
+            command += [f"--input-range={inputs.argument}"]
         for port in setting.ports.front:
             command += ["--worker", f"{HOST}:{port}"]
         command += ["--credentials", str(credentials), "--report", str(self._directory / "sharing.report.json")]

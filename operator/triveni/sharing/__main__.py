@@ -16,6 +16,7 @@ from triveni.api import termination
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity, InvalidIdentity, Role
 from triveni.identity.tls import InvalidCredentials, client_context
+from triveni.mpc.ranges import power
 from triveni.sharing.arguments import Arguments, FilePlace, PairPlace, S3Place, UrlPlace, parse
 from triveni.sharing.content import read_file
 from triveni.sharing.download import Remote, download
@@ -24,7 +25,7 @@ from triveni.sharing.hand_over import Shared, hand_over
 from triveni.sharing.keras_file import KerasModel, parse_model, parse_pair
 from triveni.sharing.rehearsal import rehearse
 from triveni.sharing.s3 import Bucket, read_keys, s3_object
-from triveni.sharing.shares import split_model
+from triveni.sharing.shares import ModelShares, split_model
 from triveni.sharing.steps import Steps
 
 T = TypeVar("T")
@@ -59,11 +60,20 @@ def _share(arguments: Arguments, steps: Steps) -> Shared:
     credentials, me = _credentials(arguments.credentials)
     model = _model(arguments, left(), steps).answering(arguments.answer_bits)
     steps.done("read", {"layers": len(model.architecture.layers)})
-    shares = split_model(model, arguments.protocol)
+    shares = split_model(model, arguments.protocol, arguments.inputs)
     del model
-    steps.done("split", {})
+    steps.done("split", {"values": _fit(shares)})
     work = hand_over(shares, arguments.protocol, arguments.workers, credentials, me, left(), steps.done)
     return asyncio.run(_stoppable(work))
+
+
+def _fit(shares: ModelShares) -> str:
+    """What is known about the values on the way to an answer, for the log."""
+    if shares.inputs is None or shares.ranges is None:
+        return "no range of inputs is given (spec.model.inputRange): nothing is known about whether all values fit"
+    narrowest = shares.ranges.narrowest
+    fit = f"at most {power(narrowest.bound)} of {power(narrowest.below)} in layer '{narrowest.layer}'"
+    return f"all fit for inputs from {shares.inputs}: {fit}"
 
 
 def _model(arguments: Arguments, within: float, steps: Steps) -> KerasModel:

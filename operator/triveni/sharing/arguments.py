@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triveni.mpc.architecture import MAX_ANSWER_BITS
+from triveni.mpc.input_range import InputRange
 from triveni.sharing.worker_link import Address
 
 
@@ -61,6 +62,7 @@ class Arguments:
     digest: str | None
     protocol: str
     answer_bits: int | None
+    inputs: InputRange | None
     credentials: Path
     workers: Sequence[Address]
     report: Path
@@ -81,6 +83,7 @@ def parse(argv: Sequence[str] | None) -> Arguments:
         found.digest,
         found.protocol,
         found.answer_fractional_bits,
+        found.input_range,
         found.credentials,
         tuple(found.worker),
         found.report,
@@ -141,6 +144,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=range(MAX_ANSWER_BITS + 1),
         metavar="N",
         help=f"how many clients are given of each value of an answer, 0 to {MAX_ANSWER_BITS} (all)",
+    )
+    parser.add_argument(
+        "--input-range",
+        type=InputRange.parse,
+        metavar="MIN,MAX",
+        help="what all inputs are within: refuse the model if a value may not fit",
     )
     parser.add_argument("--credentials", type=Path, required=True, metavar="DIR", help="tls.crt, tls.key and ca.crt")
     parser.add_argument(

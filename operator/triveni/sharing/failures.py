@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from triveni.mpc.architecture import INPUT
+from triveni.mpc.input_range import InputRange
+from triveni.mpc.ranges import Reach, power
+
 NOT_NOW = frozenset({"NotReady", "EpochEnded", "Busy"})
 """Refusals of a worker that are about this moment or this epoch, not about what it was given."""
 
@@ -169,6 +173,26 @@ class ValueOutOfRange(SharingFailure):
 
     def __str__(self) -> str:
         return f"weight {self.variable} {self.problem}"
+
+
+@dataclass(eq=False)
+class ValuesDoNotFit(SharingFailure):
+    """For some input of the declared range a value may be too large for the protocol; `reach` says where, how large."""
+
+    reason: ClassVar[str] = "ValuesDoNotFit"
+    reach: Reach
+    protocol: str
+    inputs: InputRange
+
+    def __str__(self) -> str:
+        reach = self.reach
+        place = "" if reach.layer == INPUT else f"layer '{reach.layer}': "
+        other = "protocol ABY3, which carries larger ones" if self.protocol != "ABY3" else "smaller weights"
+        return (
+            f"{place}with inputs from {self.inputs}, {reach.what} may be as large as {power(reach.bound)}, and "
+            f"{self.protocol} carries less than {power(reach.below)}. Use {other}, or normalise the inputs and give "
+            "their narrower range"
+        )
 
 
 @dataclass(eq=False)

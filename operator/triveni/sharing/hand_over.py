@@ -75,11 +75,13 @@ async def hand_over(
 
 
 async def _architecture(links: Sequence[WorkerLink], shares: ModelShares, protocol: str) -> Shared:
-    document = {
+    document: dict[str, Any] = {
         "protocol": protocol,
         "architecture": shares.architecture.document(),
         "sharing": secrets.token_hex(SHARING_BYTES),
     }
+    if shares.inputs is not None:
+        document["input_range"] = shares.inputs.document()
     body = Body([json.dumps(document, separators=(",", ":")).encode()])
     answers = await _together([link.put(ARCHITECTURE_PATH, body) for link in links])
     digests = [str(answer.get("program_digest")) for answer in answers]

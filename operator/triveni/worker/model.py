@@ -7,7 +7,7 @@ it accepts a share.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from triveni.api.inference import DATATYPE, Reason, Tensor
 from triveni.mpc.architecture import Architecture, InvalidArchitecture
 from triveni.mpc.compile import compile_program
 from triveni.mpc.fixedpoint import fixed_point
+from triveni.mpc.input_range import InputRange
 from triveni.mpc.program import Program
 from triveni.mpc.prove import require_proof
 from triveni.mpc.schedule import Cost, Schedule
@@ -68,7 +69,7 @@ def read_architecture(document: Any, protocol: str, answer_bits: int | None) -> 
     Raises:
         Refused: another protocol than this worker's, another number of bits, or not an architecture.
     """
-    if not isinstance(document, dict) or set(document) - {"sharing"} != {"protocol", "architecture"}:
+    if not isinstance(document, dict) or set(document) - {"sharing", "input_range"} != {"protocol", "architecture"}:
         raise Refused(Reason.MALFORMED, "body: an object with protocol and architecture is needed")
     if document["protocol"] != protocol:
         raise Refused(Reason.UNSUPPORTED, f"protocol: this worker was started for {protocol}; share the model for that")
@@ -92,6 +93,20 @@ def read_sharing(document: Any) -> str | None:
     if sharing is not None and not (isinstance(sharing, str) and len(sharing) <= MAX_SHARING):
         raise Refused(Reason.MALFORMED, f"sharing: a text of at most {MAX_SHARING} characters is needed")
     return sharing
+
+
+def read_inputs(document: Mapping[str, Any]) -> InputRange | None:
+    """What all inputs are within, by the same message; None if it does not say.
+
+    Raises:
+        Refused: it is no range.
+    """
+    if "input_range" not in document:
+        return None
+    try:
+        return InputRange.read(document["input_range"])
+    except ValueError as error:
+        raise Refused(Reason.MALFORMED, f"input_range: {error}") from None
 
 
 def prepare(architecture: Architecture, protocol: str, cache: Path | None, timeout_s: float) -> Model:
@@ -133,7 +148,7 @@ def read_shares(tensors: Sequence[Tensor], program: Program, party: int) -> dict
     return {weight: tuple(given[f"{weight}/{name}"] for name in mine) for weight in program.weights}
 
 
-def metadata(model: Model, config: Config) -> dict[str, Any]:
+def metadata(model: Model, config: Config, inputs: InputRange | None) -> dict[str, Any]:
     """The public description of the model, in the form of the Open Inference Protocol.
 
     A worker that holds no component takes and gives no tensors; the shapes of a row are among the parameters, too.
@@ -162,5 +177,6 @@ def metadata(model: Model, config: Config) -> dict[str, Any]:
             "max_rows": config.max_rows,
             "program_digest": model.digest,
             "architecture": model.architecture.document(),
+            "input_range": inputs.document() if inputs else None,
         },
     }

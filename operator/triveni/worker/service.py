@@ -16,6 +16,7 @@ from triveni.api.inference import Reason, Tensor
 from triveni.identity.credentials import Credentials
 from triveni.identity.tls import InvalidCredentials, client_context, server_context
 from triveni.mpc.architecture import Architecture
+from triveni.mpc.input_range import InputRange
 from triveni.worker import model as models
 from triveni.worker.admission import MAX_REQUESTS
 from triveni.worker.config import Config
@@ -70,6 +71,7 @@ class Service:
         self._early: list[tuple[int, Any]] = []
         self._architecture: Architecture | None = None
         self._sharing: str | None = None
+        self._inputs: InputRange | None = None
         self._preparing: asyncio.Task[Loaded] | None = None
         self._loaded: Loaded | None = None
         self._loading = False
@@ -218,7 +220,7 @@ class Service:
         """The public description; Refused (NotReady) before there are weights."""
         _, model = self.serving()
         if not self._metadata:
-            self._metadata = json.dumps(models.metadata(model, self._config)).encode()
+            self._metadata = json.dumps(models.metadata(model, self._config, self._inputs)).encode()
         return self._metadata
 
     def status(self) -> Mapping[str, Any]:
@@ -254,13 +256,14 @@ class Service:
         """
         config, sharing = self._config, models.read_sharing(document)
         architecture = models.read_architecture(document, config.protocol, config.answer_fractional_bits)
+        inputs = models.read_inputs(document)
         if self._ending.done():
             raise Refused(Reason.EPOCH_ENDED, "the epoch of this worker has ended")
         if self._preparing is None or self._architecture is None:
-            self._architecture, self._sharing = architecture, sharing
+            self._architecture, self._sharing, self._inputs = architecture, sharing, inputs
             self._preparing = asyncio.create_task(self._prepare(architecture))
             self._preparing.add_done_callback(self._prepared)
-        elif architecture != self._architecture:
+        elif (architecture, inputs) != (self._architecture, self._inputs):
             raise Refused(Reason.FORBIDDEN, "this worker has another architecture already; start a new epoch")
         elif sharing != self._sharing:
             raise Refused(Reason.FORBIDDEN, "the model is being shared in this epoch already; start a new epoch")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from triveni.api.model_source import ConfigMapSource, HttpSource
+from triveni.api.model_source import _OWNER_SAYS_RANGE, MAX_INPUT, ConfigMapSource, HttpSource, InputRange
 from triveni.api.problems import LABEL_RULE, SOURCE_CHOICE, problems_of
-from triveni.api.securemodel import MAX_QUOTA, SecureModel
+from triveni.api.securemodel import _SECURENN_INPUTS, MAX_QUOTA, MAX_SECURENN_INPUT, SecureModel
+from triveni.mpc.fixedpoint import fixed_point
 
 DIGEST = "sha256:" + "0a" * 32
 
@@ -54,6 +55,46 @@ def test_what_is_left_out_has_the_documented_default() -> None:
 
 def test_null_is_no_limit() -> None:
     assert SecureModel.read(document(requestQuota=None)).spec.request_quota is None
+
+
+def ranged(low: Any, high: Any, protocol: str = "ABY3", **source: Any) -> dict[str, Any]:
+    """A SecureModel whose inputs are declared."""
+    body = document(protocol=protocol)
+    body["spec"]["model"] |= {"inputRange": {"min": low, "max": high}}
+    body["spec"]["model"]["source"] = source or body["spec"]["model"]["source"]
+    return body
+
+
+def test_what_inputs_are_within_may_be_declared_as_far_as_the_protocol_carries_them() -> None:
+    assert SecureModel.read(document()).spec.model.input_range is None
+    assert SecureModel.read(ranged(0, 1)).spec.model.input_range == InputRange(min=0.0, max=1.0)
+    for protocol, most in ("ABY3", MAX_INPUT), ("SecureNN", MAX_SECURENN_INPUT):
+        assert most == fixed_point(protocol).max_magnitude
+        SecureModel.read(ranged(-most, most, protocol))
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (ranged(1, 0), "spec.model.inputRange: goes from 1 to 0; min must be less than max"),
+        (ranged(1, 1), "spec.model.inputRange: goes from 1 to 1; min must be less than max"),
+        (ranged(0, 1024.5), "spec.model.inputRange.max: 1024.5 is too large; give at most 1024"),
+        (ranged(-1025, 0), "spec.model.inputRange.min: -1025 is too small; give at least -1024"),
+        (ranged(0, "1"), "spec.model.inputRange.max: '1' is not a number; write one, without quotes"),
+        (ranged(0, float("inf")), "spec.model.inputRange.max: Infinity is not a number; write one, without quotes"),
+        (ranged(float("nan"), 0), "spec.model.inputRange.min: NaN is not a number; write one, without quotes"),
+        (
+            ranged(-129, 1, "SecureNN"),
+            f"spec: model.inputRange goes from -129 to 1, but {_SECURENN_INPUTS}; normalise the inputs, or use ABY3",
+        ),
+        (
+            ranged(0, 1, owner={}),
+            f"spec.model: {_OWNER_SAYS_RANGE}; leave inputRange out",
+        ),
+    ],
+)
+def test_what_is_no_range_of_inputs_is_refused(body: dict[str, Any], told: str) -> None:
+    assert lines(body) == [told]
 
 
 @pytest.mark.parametrize("quota", [1, 3, MAX_QUOTA])

@@ -48,6 +48,8 @@ async def test_of_a_description_with_rounded_answers_their_bits_are_read(workers
         ("uid", "other", f"its uid is 'other', expected '{UID}'"),
         ("party", 2, "its party is 2, expected 1"),
         ("fractional_bits", 16, "its fractional_bits is 16, expected 20"),
+        ("input_range", {"min": 1, "max": 1}, "its input_range is no range: two numbers are needed, min less than max"),
+        ("input_range", "0,1", "its input_range is no range"),
         ("max_rows", 0, "its max_rows is no number of at least 1"),
         ("epoch", "1", "its epoch is no number of at least 1"),
         ("protocol", "Shamir", "its protocol is 'Shamir', expected ABY3 or SecureNN"),

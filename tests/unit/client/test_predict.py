@@ -108,6 +108,43 @@ async def test_workers_that_disagree_on_the_last_layer_are_sent_nothing(client: 
     assert not any(worker.seen for worker in workers.parties)
 
 
+async def test_an_input_outside_the_declared_range_is_not_sent_and_its_value_not_told(
+    client: AsyncClient, workers: Workers
+) -> None:
+    for worker in workers.parties:
+        worker.input_range = {"min": -1.0, "max": 0.5}
+    inside = np.full((2, *INPUT_SHAPE), 0.5)
+    inside[0] = -1.0
+    np.testing.assert_allclose(await client.predict(inside), plain(inside), atol=1e-3)
+    sent = [len(worker.seen) for worker in workers.parties]
+    for value, problem in (0.7654321, "too large"), (-1.7654321, "too small"):
+        outside = inside.copy()
+        outside[1].flat[3] = value
+        index = [1, *(int(i) for i in np.unravel_index(3, INPUT_SHAPE))]
+        with pytest.raises(WrongInput) as refused:
+            await client.predict(outside)
+        way_out = "the model is served for inputs from -1 to 0.5, beyond which answers may be wrong"
+        assert str(refused.value) == f"input{index} is {problem}: {way_out}"
+    assert [len(worker.seen) for worker in workers.parties] == sent
+
+
+async def test_an_input_that_was_checked_for_another_range_is_not_sent(client: AsyncClient, workers: Workers) -> None:
+    workers.parties[0].misdeeds.append(refuse(Reason.EPOCH_ENDED))
+    asking = asyncio.create_task(client.predict(rows(3)))
+    await until(lambda: workers.parties[0].seen)
+    for worker in workers.parties:
+        worker.input_range = {"min": 0.0, "max": 0.001}
+    with pytest.raises(ModelChanged):
+        await asking
+
+
+async def test_workers_that_disagree_on_the_range_are_sent_nothing(client: AsyncClient, workers: Workers) -> None:
+    workers.parties[1].input_range = {"min": 0.0, "max": 1.0}
+    with pytest.raises(WorkersDisagree, match="input_range"):
+        await client.predict(ONE)
+    assert not any(worker.seen for worker in workers.parties)
+
+
 async def test_in_securenn_two_workers_get_a_component_each_and_the_third_the_number_of_rows() -> None:
     async with three_workers(protocol="SecureNN") as workers, AsyncClient(workers.connection, deadline=20) as client:
         x = rows(3)

@@ -56,6 +56,7 @@ class Worker:
     answer_bits: int | None = None
     program_digest: str | None = "aa" * 32
     last_layer: str = "Dense"
+    input_range: dict[str, float] | None = None
     seen: list[tuple[str, bytes]] = field(default_factory=list)
     misdeeds: deque[Misdeed] = field(default_factory=deque)
     always: Misdeed | None = None
@@ -118,6 +119,7 @@ class Worker:
                     "layers": [{"kind": "Dense"}, {"kind": self.last_layer}],
                     **({} if self.answer_bits is None else {"answer": {"fractional_bits": self.answer_bits}}),
                 },
+                "input_range": self.input_range,
             },
         }
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.controller.world import KEY, World
+from tests.unit.controller.world import KEY, SPEC, World
 from triveni.api.status import Phase
 from triveni.controller.cluster import Object, Refused
 from triveni.controller.decide.failing import MAX_UNSERVED
@@ -85,6 +85,13 @@ def test_no_pod_of_an_epoch_is_made_before_its_grant_is_written_down(monkeypatch
     world.wait(13)
     world.bring_up()
     assert granted == [(1, 1, 10)] * 3 + [(2, 2, 6)] * 3
+
+
+def test_a_model_without_a_range_of_inputs_is_shared_and_said_to_be_unchecked() -> None:
+    unchecked = "spec.model.inputRange is not given, so it is not known whether all values fit"
+    assert serving().status.conditions[2].message.endswith(f"its share of the model; {unchecked}")
+    declared = serving(model={**SPEC["model"], "inputRange": {"min": 0, "max": 1}})
+    assert declared.status.conditions[2].message.endswith("its share of the model")
 
 
 def test_the_model_is_shared_once_the_workers_run_and_then_it_serves() -> None:

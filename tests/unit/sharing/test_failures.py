@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from triveni.mpc.input_range import InputRange
+from triveni.mpc.ranges import Reach
 from triveni.sharing.failures import (
     CredentialsUnreadable,
     DigestMismatch,
@@ -19,6 +21,7 @@ from triveni.sharing.failures import (
     TruncatedFile,
     UnsupportedLayer,
     ValueOutOfRange,
+    ValuesDoNotFit,
     WorkerRefused,
     WorkerUnreachable,
 )
@@ -33,6 +36,7 @@ PERMANENT: list[SharingFailure] = [
     UnsupportedLayer("lstm", "is not supported"),
     ShapeMismatch("dense", "kernel", "missing", "of shape (1, 2)"),
     ValueOutOfRange("dense/kernel[0, 0]", "is NaN"),
+    ValuesDoNotFit(Reach("dense", "a product", 2.0**23, 2.0**22), "ABY3", InputRange(0.0, 1.0)),
     ProgramsDiffer(["a", "b", "c"]),
     WorkerRefused(1, 422, "Unsupported", "no"),
 ]
@@ -62,6 +66,15 @@ def test_every_reason_has_a_type_of_its_own() -> None:
     reasons = {failure.reason for failure in (*PERMANENT, *TRANSIENT)}
     types = {type(failure) for failure in (*PERMANENT, *TRANSIENT)}
     assert len(reasons) == len(types)
+
+
+def test_a_value_that_may_not_fit_is_told_with_its_layer_and_the_ways_out() -> None:
+    reach = Reach("conv", "what is compared", 2.0**18.9, 2.0**15)
+    assert str(ValuesDoNotFit(reach, "SecureNN", InputRange(0.0, 1.0))) == (
+        "layer 'conv': with inputs from 0 to 1, what is compared may be as large as 2^18.9, and SecureNN carries less "
+        "than 2^15. Use protocol ABY3, which carries larger ones, or normalise the inputs and give their narrower range"
+    )
+    assert "Use smaller weights" in str(ValuesDoNotFit(reach, "ABY3", InputRange(0.0, 1.0)))
 
 
 def test_a_workers_own_reason_is_reported() -> None:

@@ -198,6 +198,31 @@ async def test_what_a_worker_says_only_of_this_epoch_is_not_permanent(job: Job) 
     assert (report["reason"], report["worker_reason"], report["permanent"]) == ("WorkerRefused", "EpochEnded", False)
 
 
+async def test_the_workers_are_told_what_inputs_are_within_and_the_log_that_all_values_fit(job: Job) -> None:
+    code, out, _ = await job.run("--input-range=-1,0.5")
+    assert code == 0
+    assert "all fit for inputs from -1 to 0.5: at most 2^" in out
+    assert [(front.architecture or {})["input_range"] for front in job.fronts] == [{"min": -1.0, "max": 0.5}] * 3
+
+
+async def test_without_a_range_of_inputs_the_log_says_that_nothing_is_known(job: Job) -> None:
+    code, out, _ = await job.run()
+    assert code == 0
+    assert "nothing is known about whether all values fit" in out
+    assert not any("input_range" in (front.architecture or {}) for front in job.fronts)
+
+
+async def test_a_model_whose_values_may_not_fit_is_not_shared(job: Job) -> None:
+    groups = small_groups()
+    groups["dense"] = ("logits", [np.full((3, 4), 1000.0, np.float32), array(4)])
+    (job.directory / "model.keras").write_bytes(small_file(groups=groups))
+    code, _, err = await job.run("--input-range=-1000,1000")
+    report = job.report()
+    assert (code, report["reason"], report["permanent"]) == (1, "ValuesDoNotFit", True)
+    assert "layer 'logits': with inputs from -1000 to 1000, a product may be as large as 2^" in err
+    assert not any(front.requests for front in job.fronts)
+
+
 async def test_a_weight_out_of_range_is_in_no_output(job: Job) -> None:
     groups = small_groups()
     groups["dense"] = ("logits", [np.full((3, 4), 87654.25, np.float32), array(4)])
@@ -248,6 +273,7 @@ async def test_a_signal_ends_it_with_a_report_and_no_traceback(job: Job, number:
         ("--timeout=0",),
         ("--timeout=nan",),
         ("--worker=nowhere",),
+        ("--input-range=1,0",),
         ("--model-url=https://127.0.0.1/",),
         ("--ca-bundle=ca.crt",),
         ("--s3-key=model.keras",),

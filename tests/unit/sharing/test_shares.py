@@ -8,9 +8,10 @@ import pytest
 from tests.unit.sharing.keras_files import array
 from triveni.mpc.architecture import Architecture, AveragePooling2D, Conv2D, Dense, DepthwiseConv2D, Flatten
 from triveni.mpc.fixedpoint import fixed_point
+from triveni.mpc.input_range import InputRange
 from triveni.mpc.lowering import lower
 from triveni.mpc.sharing import reveal
-from triveni.sharing.failures import UnsupportedLayer, ValueOutOfRange
+from triveni.sharing.failures import UnsupportedLayer, ValueOutOfRange, ValuesDoNotFit
 from triveni.sharing.keras_file import KerasModel
 from triveni.sharing.shares import ModelShares, split_model
 
@@ -54,6 +55,23 @@ def test_in_securenn_workers_0_and_1_get_a_component_each_and_worker_2_nothing()
     for name, values in lower(ARCHITECTURE).encode(model().weights).items():
         words = reveal(*(component(shares, name, c, holder=c) for c in range(2)))
         np.testing.assert_allclose(fixed_point("SecureNN").decode(words), values, atol=2**-16)
+
+
+def test_for_a_declared_range_it_is_known_what_values_can_be() -> None:
+    inputs = InputRange(0.0, 1.0)
+    shares = split_model(model(), "ABY3", inputs)
+    assert shares.inputs == inputs
+    assert shares.ranges is not None
+    assert {reach.layer for reach in shares.ranges.reaches} == {"conv", "logits"}
+    assert (split_model(model(), "ABY3").inputs, split_model(model(), "ABY3").ranges) == (None, None)
+
+
+def test_a_model_whose_values_may_not_fit_is_refused_and_without_a_range_it_is_not() -> None:
+    kernel = np.full((3, 3, 1, 2), 1000.0, np.float32)
+    split_model(model(kernel), "ABY3")
+    split_model(model(kernel), "ABY3", InputRange(0.0, 1.0))
+    with pytest.raises(ValuesDoNotFit, match=r"layer 'conv': with inputs from 0 to 1000, a product may be as large as"):
+        split_model(model(kernel), "ABY3", InputRange(0.0, 1000.0))
 
 
 def test_in_securenn_a_weight_above_128_is_too_large() -> None:

@@ -12,10 +12,11 @@ import pytest
 from triveni.api.inference import Reason, Tensor
 from triveni.mpc.affine import Affine
 from triveni.mpc.architecture import Architecture, Dense
+from triveni.mpc.input_range import InputRange
 from triveni.mpc.schedule import Cost
 from triveni.worker import model as module
 from triveni.worker.config import Address, Config
-from triveni.worker.model import Model, metadata, prepare, read_architecture, read_shares, read_sharing
+from triveni.worker.model import Model, metadata, prepare, read_architecture, read_inputs, read_shares, read_sharing
 from triveni.worker.refusal import Refused
 
 ARCHITECTURE = Architecture((4,), (Dense("first", 3, use_bias=True),))
@@ -61,6 +62,15 @@ def test_a_message_may_say_which_sharing_it_begins() -> None:
     assert read_sharing(document) is None
     assert read_sharing(document | {"sharing": "0a0b"}) == "0a0b"
     assert read_architecture(document | {"sharing": "0a0b"}, "ABY3", None) == ARCHITECTURE
+
+
+def test_a_message_may_say_what_inputs_are_within() -> None:
+    document = {"protocol": "ABY3", "architecture": json.loads(json.dumps(ARCHITECTURE.document()))}
+    assert read_inputs(document) is None
+    assert read_inputs(document | {"input_range": {"min": -1, "max": 1}}) == InputRange(-1.0, 1.0)
+    assert read_architecture(document | {"input_range": {"min": -1, "max": 1}}, "ABY3") == ARCHITECTURE
+    with pytest.raises(Refused, match="input_range: two numbers are needed, min less than max"):
+        read_inputs({"input_range": {"min": 1, "max": 1}})
 
 
 @pytest.mark.parametrize("sharing", [7, ["a"], "a" * 65])
@@ -159,12 +169,14 @@ def test_the_description_has_everything_that_a_client_needs() -> None:
         credentials=Path("c"),
         report=Path("r"),
     )
-    described = metadata(MODEL, config)
+    assert metadata(MODEL, config, None)["parameters"]["input_range"] is None
+    described = metadata(MODEL, config, InputRange(0.0, 1.0))
     assert described["inputs"][0] == {"name": "component_2", "datatype": "INT64", "shape": [-1, 4]}
     assert described["outputs"][1] == {"name": "component_0", "datatype": "INT64", "shape": [-1, 3]}
     parameters = described["parameters"]
     assert (parameters["namespace"], parameters["uid"], parameters["epoch"], parameters["party"]) == ("ns", "u", 3, 2)
     assert parameters["program_digest"] == "ab" * 32
+    assert parameters["input_range"] == {"min": 0.0, "max": 1.0}
     assert Architecture.from_document(json.loads(json.dumps(parameters["architecture"]))) == ARCHITECTURE
 
 
@@ -185,7 +197,7 @@ def test_a_worker_without_components_describes_the_rows_all_the_same() -> None:
         credentials=Path("c"),
         report=Path("r"),
     )
-    described = metadata(model, config)
+    described = metadata(model, config, None)
     assert (described["inputs"], described["outputs"]) == ([], [])
     parameters = described["parameters"]
     assert (parameters["input_shape"], parameters["output_shape"]) == ([4], [3])

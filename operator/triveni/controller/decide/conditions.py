@@ -130,7 +130,7 @@ def _shared(model: SecureModel, status: Status, seen: Observed, held: Hold | Non
         shared = "can be shared by its owner" if owners else "is shared"
         return Finding("False", "WaitingForWorkers", f"the model {shared} as soon as all three workers run")
     if epoch.phase is Phase.SERVING:
-        return Finding("True", "Shared", f"every worker of epoch {epoch.number} holds its share of the model")
+        return Finding("True", "Shared", _what_is_shared(model, epoch))
     sharing = seen.sharing_of(epoch.number)
     if sharing is not None and sharing.failure is not None:
         return Finding("False", sharing.failure.reason, sharing.failure.message)
@@ -142,6 +142,13 @@ def _shared(model: SecureModel, status: Status, seen: Observed, held: Hold | Non
         what = f"the owner hands out the shares of epoch {epoch.number}"
         return Finding("False", "Sharing", f"{what}; if that failed, suspend, resume and share again")
     return Finding("False", "Sharing", f"the sharing job of epoch {epoch.number} reads the model and hands out shares")
+
+
+def _what_is_shared(model: SecureModel, epoch: EpochStatus) -> str:
+    shared = f"every worker of epoch {epoch.number} holds its share of the model"
+    if model.spec.model.input_range is not None or is_owners(model):
+        return shared
+    return f"{shared}; spec.model.inputRange is not given, so it is not known whether all values fit"
 
 
 def _running(seen: Observed, epoch: EpochStatus) -> int:

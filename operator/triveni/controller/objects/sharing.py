@@ -52,12 +52,14 @@ def sharing_job(model: SecureModel, epoch: int, cluster_ips: ClusterIPs, setting
 
 def _arguments(model: SecureModel, source: Supply, cluster_ips: ClusterIPs) -> list[str]:
     digest, bits = model.spec.model.digest, model.spec.answer.fractional_bits
+    inputs = model.spec.model.input_range
     return [
         *source.arguments,
         f"--model-source={source.words}",
         *([f"--digest={digest}"] if digest else []),
         f"--protocol={model.spec.protocol}",
         *([] if bits is None else [f"--answer-fractional-bits={bits}"]),
+        *([f"--input-range={inputs.argument}"] if inputs else []),
         f"--credentials={places.CREDENTIALS}",
         *(f"--worker={ports.host_port(ip, ports.CLIENTS)}" for ip in cluster_ips),
         f"--report={places.REPORT}",

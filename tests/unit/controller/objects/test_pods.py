@@ -182,6 +182,8 @@ def test_the_sharing_job_accepts_its_arguments(case: str, authority: Authority) 
     arguments = read(job)
     assert [str(worker) for worker in arguments.workers] == [f"{ip}:8443" for ip in CLUSTER_IPS]
     assert (arguments.protocol, arguments.digest) == (model.spec.protocol, model.spec.model.digest)
+    inputs, declared = arguments.inputs, model.spec.model.input_range
+    assert (inputs and (inputs.min, inputs.max)) == (declared and (declared.min, declared.max))
     assert (str(arguments.credentials), str(arguments.report)) == ("/etc/triveni", "/dev/termination-log")
     assert (arguments.words or "").startswith("spec.model.source.")
 

@@ -17,6 +17,7 @@ SOURCE = {"configMap": {"name": "mnist-model", "key": "model.keras"}}
     [
         {"model": {"source": {"configMap": {"name": "another", "key": "model.keras"}}}},
         {"model": {"source": SOURCE, "digest": "sha256:" + "0a" * 32}},
+        {"model": {"source": SOURCE, "inputRange": {"min": 0, "max": 1}}},
         {"batching": {"maxRows": 8}},
         {"answer": {"fractionalBits": 0}},
         {"workers": {"image": "registry.example/own:1"}},
