@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ from rich.text import Text
 
 from triveni.cli.cache import cache_directory
 from triveni.cli.cost import LAN, WAN, Network, RequestCost, changes_at, cost_of, fastest
+from triveni.cli.errors import bad_input
 from triveni.cli.exit_codes import FAILED, OK, REFUSED
 from triveni.cli.model_file import Given, read
 from triveni.cli.output import Screen, json_line, progress, screen, table
 from triveni.mpc.architecture import Architecture
 from triveni.mpc.compile import CompileError, compile_program
 from triveni.mpc.compile.driver import PROTOCOLS
+from triveni.mpc.input_range import InputRange
 from triveni.mpc.prove import Proof, prove
+from triveni.mpc.ranges import Ranges, power
 from triveni.sharing.failures import SharingFailure, SourceNotFound, UnsupportedLayer
 from triveni.sharing.keras_file import KerasModel
 from triveni.sharing.shares import split_model
@@ -32,6 +35,8 @@ class Options:
     rtt_ms: float | None = None
     bandwidth: float = WAN.bits_per_s / 1e6
     as_json: bool = False
+    inputs: InputRange | None = None
+    """What all inputs are within, for a model file; a manifest says it itself."""
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -50,6 +55,7 @@ class Compiled:
     cost: RequestCost | None = None
     proof: Proof | None = None
     problem: str = ""
+    ranges: Ranges | None = None
 
     @property
     def holds(self) -> bool:
@@ -68,6 +74,8 @@ class Findings:
     """The protocol that the manifest names; None for a model file, for which any will do."""
 
     compiled: Sequence[Compiled] = field(default_factory=list)
+    inputs: InputRange | None = None
+    """What all inputs are within; None if that is not known."""
 
     @property
     def served(self) -> bool:
@@ -87,7 +95,7 @@ def check(options: Options) -> int:
         InvalidManifest, CommandFailed, SharingFailure: there is no such model, or it is refused.
     """
     try:
-        findings = _find(options.model, read(options.model))
+        findings = _find(options.model, read(options.model), options.inputs)
     except SharingFailure as error:
         if options.as_json and not isinstance(error, SourceNotFound):
             json_line(_refused(options.model, error))
@@ -101,30 +109,34 @@ def check(options: Options) -> int:
     return REFUSED if any(one.proof is not None for one in findings.compiled) else FAILED
 
 
-def _find(model: Path, given: Given) -> Findings:
+def _find(model: Path, given: Given, inputs: InputRange | None) -> Findings:
     """What comes of it by each protocol; SharingFailure if it is refused by the one that it asks for, or by all."""
+    if given.manifest and inputs:
+        raise bad_input("--input-range: a manifest says it itself, in spec.model.inputRange")
     spec = given.manifest.secure_model.spec if given.manifest else None
     asked = spec.protocol if spec else None
+    if spec and (declared := spec.model.input_range):
+        inputs = InputRange(declared.min, declared.max)
     keras = given.keras.answering(spec.answer.fractional_bits if spec else None)
-    refused = {protocol: error for protocol in PROTOCOLS if (error := _refusal(keras, protocol)) is not None}
+    split = {protocol: _split(keras, protocol, inputs) for protocol in PROTOCOLS}
+    refused = {protocol: error for protocol, error in split.items() if isinstance(error, SharingFailure)}
     if asked in refused or len(refused) == len(PROTOCOLS):
         raise refused[asked if asked is not None and asked in refused else next(iter(refused))]
     compiled = [
-        Compiled(protocol, problem=f"refused ({refused[protocol].reason}): {refused[protocol]}")
-        if protocol in refused
-        else _compile(keras.architecture, protocol)
-        for protocol in PROTOCOLS
+        Compiled(protocol, problem=f"refused ({found.reason}): {found}")
+        if isinstance(found, SharingFailure)
+        else replace(_compile(keras.architecture, protocol), ranges=found)
+        for protocol, found in split.items()
     ]
-    return Findings(model, keras.architecture, given.weights, asked, compiled)
+    return Findings(model, keras.architecture, given.weights, asked, compiled, inputs)
 
 
-def _refusal(keras: KerasModel, protocol: str) -> SharingFailure | None:
-    """Why the weights cannot be split for a protocol; None if they can."""
+def _split(keras: KerasModel, protocol: str, inputs: InputRange | None) -> Ranges | SharingFailure | None:
+    """What is known about its values in a protocol, or why it is refused."""
     try:
-        split_model(keras, protocol)
+        return split_model(keras, protocol, inputs).ranges
     except SharingFailure as error:
         return error
-    return None
 
 
 def _compile(architecture: Architecture, protocol: str) -> Compiled:
@@ -152,6 +164,7 @@ def document(findings: Findings, networks: Sequence[Network]) -> dict[str, Any]:
         "output_shape": list(architecture.output_shape),
         "answer_fractional_bits": architecture.answer_bits,
         "weights": findings.weights,
+        "input_range": findings.inputs.document() if findings.inputs else None,
         "layers": [
             {"name": name, "kind": kind, "output_shape": list(shape), "weights": weights}
             for name, kind, shape, weights in _layers(architecture)
@@ -178,7 +191,24 @@ def _protocol(compiled: Compiled, networks: Sequence[Network]) -> dict[str, Any]
         ),
         "proved": compiled.holds,
         "not_proved": list(compiled.proof.failures()) if compiled.proof else [],
+        "values": _values_document(compiled.ranges) if compiled.ranges else None,
     }
+
+
+def _values_document(ranges: Ranges) -> dict[str, Any]:
+    narrowest = ranges.narrowest
+    return {
+        "layer": narrowest.layer,
+        "at_most": _at_most(narrowest.bound),
+        "below": narrowest.below,
+        "error_at_most": _at_most(ranges.error),
+        "chance_at_most": _at_most(ranges.chance),
+    }
+
+
+def _at_most(bound: float) -> float:
+    """A bound with four digits, surely not less: the others depend on the machine."""
+    return float(f"{bound * 1.0005:.4g}")
 
 
 def _refused(model: Path, error: SharingFailure) -> dict[str, Any]:
@@ -221,6 +251,8 @@ def _print(findings: Findings, networks: Sequence[Network], console: Screen) -> 
         console.print()
         _proofs(costs, console)
         console.print()
+    _fits(findings, console)
+    console.print()
     for one in findings.compiled:
         if one.problem:
             console.print(Text(f"{one.protocol}: {one.problem}", "bold red"))
@@ -263,6 +295,26 @@ def _proofs(compiled: Sequence[Compiled], console: Screen) -> None:
         for row in one.proof.table()
     ]
     table(console, ("PROTOCOL", "WORKER", "MESSAGES", "UNIFORM", "WITHOUT A SECRET", "OPEN"), rows)
+
+
+def _fits(findings: Findings, console: Screen) -> None:
+    if findings.inputs is None:
+        unknown = "nothing is known about whether all values fit, and one that does not makes an answer wrong silently"
+        console.print(Text(f"No range of inputs is given (spec.model.inputRange, --input-range): {unknown}.", "yellow"))
+        return
+    console.print(f"What values can be for inputs from {findings.inputs}, whatever they are:")
+    rows = [
+        (
+            one.protocol,
+            f"{power(ranges.narrowest.bound)} of {power(ranges.narrowest.below)}",
+            ranges.narrowest.layer,
+            f"{ranges.error:.2g}",
+            f"1 in {1 / ranges.chance:,.0f}" if ranges.chance else "none",
+        )
+        for one in findings.compiled
+        if (ranges := one.ranges) is not None
+    ]
+    table(console, ("PROTOCOL", "AT MOST", "IN LAYER", "ROUNDING OF AN ANSWER", "CHANCE OF A WRONG ROW"), rows)
 
 
 def _recommendation(costs: Sequence[RequestCost], networks: Sequence[Network]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from triveni.api.problems import problems_of
 from triveni.api.securemodel import API_VERSION, KIND, SecureModel
 from triveni.cli.errors import CommandFailed, bad_input
 from triveni.cli.model_file import YAML, read
+from triveni.mpc.input_range import InputRange
 from triveni.sharing.shares import split_model
 
 MOST_INLINE = 2**20
@@ -35,6 +36,9 @@ OPTIONS: Mapping[str, str] = {
     "spec.requestQuota": "--quota",
     "spec.protocol": "--protocol",
     "spec.answer.fractionalBits": "--answer-bits",
+    "spec": "--input-range",
+    "spec.model.inputRange.min": "--input-range",
+    "spec.model.inputRange.max": "--input-range",
     "spec.model.source.http.url": "--url",
     "spec.model.source.persistentVolumeClaim.claimName": "--claim",
     "spec.model.source.persistentVolumeClaim": "--claim",
@@ -56,6 +60,8 @@ class Options:
     claim: str | None = None
     file: bool = False
     output: Path | None = None
+    inputs: InputRange | None = None
+    """What all inputs are within; None if that is not known."""
 
 
 def manifest(options: Options) -> None:
@@ -69,7 +75,7 @@ def manifest(options: Options) -> None:
         raise bad_input(f"{options.model}: is a manifest already; give a model file")
     given = read(options.model)
     text = written(options, options.model.read_bytes())
-    split_model(given.keras, options.protocol)  # what will be refused anyway needs no manifest
+    split_model(given.keras, options.protocol, options.inputs)  # what will be refused anyway needs no manifest
     if options.output is None:
         sys.stdout.write(text)
         return
@@ -95,7 +101,8 @@ def written(options: Options, content: bytes) -> str:
         "kind": KIND,
         "metadata": {"name": name} | ({"namespace": options.namespace} if options.namespace else {}),
         "spec": {
-            "model": {"source": source, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"},
+            "model": {"source": source, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"}
+            | ({"inputRange": options.inputs.document()} if options.inputs else {}),
             "protocol": options.protocol,
         }
         | ({} if options.quota is None else {"requestQuota": options.quota})

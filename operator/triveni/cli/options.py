@@ -24,6 +24,11 @@ Context = Annotated[str | None, typer.Option(help="Of the kubeconfig, instead of
 
 Kubeconfig = Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of KUBECONFIG or ~/.kube/config.")]
 
+InputRange = Annotated[
+    str | None,
+    typer.Option("--input-range", metavar="MIN,MAX", help="What all inputs are within, such as 0,1 for pictures."),
+]
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one document a line.")]
 
 Timeout = Annotated[

@@ -22,11 +22,11 @@ from triveni.keras.bundle import Bundle
 from triveni.keras.epoch import Setting
 from triveni.keras.errors import NoConnection, NotStarted, Occupied
 from triveni.keras.hosts import addresses_of, all_answer, instructions
+from triveni.keras.offer import Offer
 from triveni.keras.serving import Account, Serving
 from triveni.keras.turn import Turn
 from triveni.keras.worker import TFEWorker
 from triveni.local.processes import Guard, Process, Processes
-from triveni.sharing.keras_file import KerasModel
 
 if TYPE_CHECKING:
     from triveni.keras.kubernetes import KubernetesCluster
@@ -45,7 +45,7 @@ class AnyCluster(Protocol):
     def require_free(self, doing: str) -> None:
         """NotStarted or Occupied unless a model can be shared and served now."""
 
-    def serve(self, model: KerasModel, protocol: str, num_requests: int | None) -> None:
+    def serve(self, offer: Offer, protocol: str, num_requests: int | None) -> None:
         """Serve a model to its limit, or until it is interrupted or stopped."""
 
     def stop_serving(self) -> None:
@@ -185,14 +185,14 @@ class TFECluster:
         if self._serving.taken:
             raise Occupied(doing)
 
-    def serve(self, model: KerasModel, protocol: str, num_requests: int | None) -> None:
+    def serve(self, offer: Offer, protocol: str, num_requests: int | None) -> None:
         """What `model.serve` does on this cluster."""
         running = self._started("serve")
         with self._serving.take("serve") as stop:
             running.account.grant(num_requests)
 
             def serving(say: Say) -> Coroutine[Any, Any, int]:
-                return Serving(running.setting, model, protocol, running.account, say).run(stop)
+                return Serving(running.setting, offer, protocol, running.account, say).run(stop)
 
             follow(serving, print, interrupted=stop.set)
 

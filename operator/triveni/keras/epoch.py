@@ -19,6 +19,7 @@ from triveni.identity.names import Identity
 from triveni.keras.bundle import Addresses
 from triveni.keras.errors import HostRefused
 from triveni.keras.link import Ending, HostLink, host_link
+from triveni.keras.offer import Offer
 from triveni.keras.order import Order
 from triveni.local.ending import Cause, Ended, why
 from triveni.local.epoch import END_SECONDS, SHARE_SECONDS, EpochEnd
@@ -26,8 +27,6 @@ from triveni.local.reports import SharingFailure
 from triveni.local.watch import Watch
 from triveni.sharing import failures
 from triveni.sharing.hand_over import hand_over
-from triveni.sharing.keras_file import KerasModel
-from triveni.sharing.shares import split_model
 
 Sharing = asyncio.Task[failures.SharingFailure | None]
 
@@ -55,8 +54,8 @@ class Told:
 class Epoch:
     """One epoch, run once with `run`."""
 
-    def __init__(self, setting: Setting, grant: Grant, model: KerasModel, protocol: str, told: Told) -> None:
-        self._setting, self._grant, self._model, self._protocol = setting, grant, model, protocol
+    def __init__(self, setting: Setting, grant: Grant, offer: Offer, protocol: str, told: Told) -> None:
+        self._setting, self._grant, self._offer, self._protocol = setting, grant, offer, protocol
         self._told = told
         self._shared = self._serving = False
         self._served = 0
@@ -90,7 +89,7 @@ class Epoch:
     async def _share(self, credentials: Credentials, me: Identity) -> failures.SharingFailure | None:
         """Split the weights anew and hand them over; None if the workers have them."""
         try:
-            shares = await asyncio.to_thread(split_model, self._model, self._protocol)
+            shares = await asyncio.to_thread(self._offer.split, self._protocol)
             fronts = self._setting.addresses.front
             await hand_over(shares, self._protocol, fronts, credentials, me, SHARE_SECONDS, self._step_done)
         except failures.SharingFailure as error:

@@ -28,13 +28,12 @@ from triveni.client.cluster.errors import (
 from triveni.identity.names import PARTIES
 from triveni.keras.background import Say, call, follow, hold
 from triveni.keras.errors import Occupied, ServingFailed
+from triveni.keras.offer import Offer
 from triveni.keras.serving import serves
 from triveni.keras.standing import Standing, Step, next_step, quota_for, spec_of, standing_of
 from triveni.keras.turn import Turn
 from triveni.sharing.failures import SharingFailure
 from triveni.sharing.hand_over import hand_over
-from triveni.sharing.keras_file import KerasModel
-from triveni.sharing.shares import split_model
 from triveni.sharing.worker_link import Address
 
 LOOK_S = 1.0
@@ -88,7 +87,7 @@ class KubernetesCluster:
         if self._serving.taken:
             raise Occupied(doing)
 
-    def serve(self, model: KerasModel, protocol: str, num_requests: int | None) -> None:
+    def serve(self, offer: Offer, protocol: str, num_requests: int | None) -> None:
         """What `model.serve` does on this cluster.
 
         Raises:
@@ -98,7 +97,7 @@ class KubernetesCluster:
         with self._serving.take("serve") as stop:
 
             def serving(say: Say) -> Coroutine[Any, Any, None]:
-                return Serving(self._target, model, protocol, say).run(num_requests, stop)
+                return Serving(self._target, offer, protocol, say).run(num_requests, stop)
 
             follow(serving, print, interrupted=stop.set)
 
@@ -129,8 +128,8 @@ class KubernetesCluster:
 class Serving:
     """One `serve` on Kubernetes; `run` it once."""
 
-    def __init__(self, target: Target, model: KerasModel, protocol: str, say: Say) -> None:
-        self._target, self._model, self._protocol, self._say = target, model, protocol, say
+    def __init__(self, target: Target, offer: Offer, protocol: str, say: Say) -> None:
+        self._target, self._offer, self._protocol, self._say = target, offer, protocol, say
         self._shared = self._failures = self._told = 0
         self._sharing: asyncio.Task[int] | None = None
         self._why = ""
@@ -140,7 +139,7 @@ class Serving:
         async with Api(await Access.of(self._target), self._target.name, OWNER_RIGHTS) as api:
             before = await self._look(api)
             charged = before.charged if before else 0
-            quota, answer_bits = quota_for(charged, num_requests), self._model.architecture.answer_bits
+            quota, answer_bits = quota_for(charged, num_requests), self._offer.model.architecture.answer_bits
             await apply_model(self._target, spec_of(self._protocol, quota, answer_bits))
             stopping = asyncio.create_task(stop.wait())
             try:
@@ -174,7 +173,7 @@ class Serving:
 
     async def _share(self) -> int:
         """Split the weights anew and hand them over to the workers of the newest epoch; its number."""
-        shares = await asyncio.to_thread(split_model, self._model, self._protocol)
+        shares = await asyncio.to_thread(self._offer.split, self._protocol)
         async with reach_to_share(self._target, within=READY_S) as entrance:
             addresses = [Address(host, port) for host, port in entrance.workers]
             await hand_over(

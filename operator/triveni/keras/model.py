@@ -16,9 +16,10 @@ from weakref import WeakKeyDictionary
 from triveni.api.securemodel import Protocol
 from triveni.keras.cluster import AnyCluster
 from triveni.keras.errors import NoSuchProtocol, NotBuilt, NotShared
+from triveni.keras.offer import Offer
 from triveni.mpc.architecture import MAX_ANSWER_BITS
+from triveni.mpc.input_range import InputRange
 from triveni.sharing.keras_file import KerasModel, parse_model
-from triveni.sharing.shares import split_model
 
 DEFAULT_PROTOCOL: Protocol = "SecureNN"
 """The tutorial's."""
@@ -33,14 +34,21 @@ class Shared:
     """A model as it was shared, with whom, and how they compute."""
 
     cluster: AnyCluster
-    model: KerasModel
+    offer: Offer
     protocol: str
 
 
 _SHARED: WeakKeyDictionary[Any, Shared] = WeakKeyDictionary()
 
 
-def share(self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL, *, answer_bits: int | None = None) -> None:
+def share(
+    self: Any,
+    cluster: AnyCluster,
+    protocol: str = DEFAULT_PROTOCOL,
+    *,
+    answer_bits: int | None = None,
+    input_range: tuple[float, float] | None = None,
+) -> None:
     """Secure the model, as it is now, for the three workers of a cluster that is started.
 
     A model that cannot be served is refused here, by the name of the layer. The workers are given their shares when
@@ -52,8 +60,11 @@ def share(self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL, *, a
         answer_bits: how many binary places behind the point clients are given of each value of an answer, from 0 to
             16: the workers round the rest off, at random and to within 2.5 of these steps, so that answers tell less
             about the model. None is all that there are.
+        input_range: the least and the most that an element of an input may be; clients refuse to send anything else,
+            and a model of which a value may then be too large for the protocol is refused. Nothing is checked without.
 
     Raises:
+        ValueError: `input_range` is no range.
         NotStarted, Occupied: the cluster does not run, or serves at this moment.
         NoSuchProtocol: this version does not serve it.
         ValueError: it cannot be so many bits.
@@ -67,9 +78,9 @@ def share(self: Any, cluster: AnyCluster, protocol: str = DEFAULT_PROTOCOL, *, a
             f"answer_bits is {answer_bits!r}: a whole number of 0 to {MAX_ANSWER_BITS}, or None, is needed"
         )
     cluster.require_free(f"share model '{self.name}'")
-    model = read_live(self).answering(answer_bits)
-    split_model(model, protocol)
-    _SHARED[self] = Shared(cluster, model, protocol)
+    offer = Offer(read_live(self).answering(answer_bits), _inputs(input_range))
+    offer.split(protocol)
+    _SHARED[self] = Shared(cluster, offer, protocol)
 
 
 def serve(self: Any, num_requests: int | None = None) -> None:
@@ -90,7 +101,7 @@ def serve(self: Any, num_requests: int | None = None) -> None:
     shared = _shared(self)
     if num_requests is not None and (type(num_requests) is not int or num_requests < 1):
         raise ValueError(f"num_requests is {num_requests!r}: a whole number of at least 1, or None, is needed")
-    shared.cluster.serve(shared.model, shared.protocol, num_requests)
+    shared.cluster.serve(shared.offer, shared.protocol, num_requests)
 
 
 def stop(self: Any) -> None:
@@ -105,6 +116,16 @@ def shutdown_workers(self: Any) -> None:
     cluster = _shared(self).cluster
     stop(self)
     cluster.stop()
+
+
+def _inputs(ends: tuple[float, float] | None) -> InputRange | None:
+    if ends is None:
+        return None
+    try:
+        low, high = ends
+        return InputRange.read({"min": float(low), "max": float(high)})
+    except (TypeError, ValueError):
+        raise ValueError(f"input_range is {ends!r}: two numbers are needed, the smaller one first") from None
 
 
 def _shared(model: Any) -> Shared:

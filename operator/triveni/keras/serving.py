@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from triveni.controller.quota import Ledger, Report
 from triveni.keras.epoch import Epoch, Setting, Told
 from triveni.keras.errors import ServingFailed
+from triveni.keras.offer import Offer
 from triveni.local.ending import Cause
 from triveni.local.epoch import EpochEnd
 from triveni.local.runner import ModelRefused, NoProgress, RunFailed, next_epoch
-from triveni.sharing.keras_file import KerasModel
 
 Say = Callable[[str], None]
 
@@ -34,8 +34,8 @@ class Account:
 class Serving:
     """One `serve` on the three hosts of a cluster; `run` it once."""
 
-    def __init__(self, setting: Setting, model: KerasModel, protocol: str, account: Account, say: Say) -> None:
-        self._setting, self._model, self._protocol, self._account, self._say = setting, model, protocol, account, say
+    def __init__(self, setting: Setting, offer: Offer, protocol: str, account: Account, say: Say) -> None:
+        self._setting, self._offer, self._protocol, self._account, self._say = setting, offer, protocol, account, say
         self._served = 0
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -80,7 +80,7 @@ class Serving:
         reports: tuple[Report | None, ...] = ()
         shared = True
         try:
-            end = await Epoch(self._setting, ledger.open, self._model, self._protocol, told).run(stop)
+            end = await Epoch(self._setting, ledger.open, self._offer, self._protocol, told).run(stop)
             reports = tuple(report.counts if report else None for report in end.reports)
             shared = end.shared
         finally:

@@ -20,7 +20,10 @@ from triveni.mpc.compile import CompileError
 from triveni.mpc.program import Program
 from triveni.mpc.prove import prove
 from triveni.sharing.failures import ValueOutOfRange
+from triveni.sharing.keras_file import KerasModel
+from triveni.sharing.shares import ModelShares
 
+MODEL = Path(__file__).parents[3] / "examples" / "mnist" / "model.keras"
 EXAMPLE = Path(__file__).parents[3] / "examples" / "mnist.yaml"
 
 
@@ -132,9 +135,10 @@ def test_a_second_protocol_is_compared_and_the_better_one_recommended(
 def test_a_protocol_that_cannot_carry_the_weights_is_told_beside_one_that_can(
     compiled: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def split_model(_model: object, protocol: str) -> None:
+    def split_model(model: KerasModel, protocol: str, _inputs: object) -> ModelShares:
         if protocol == "SecureNN":
             raise ValueOutOfRange("dense/kernel[0]", "is too large")
+        return ModelShares(model.architecture, ())
 
     monkeypatch.setattr(check, "PROTOCOLS", ("ABY3", "SecureNN"))
     monkeypatch.setattr(check, "split_model", split_model)
@@ -143,6 +147,40 @@ def test_a_protocol_that_cannot_carry_the_weights_is_told_beside_one_that_can(
     assert "SecureNN: refused (ValueOutOfRange): weight dense/kernel[0] is too large" in told.out
     monkeypatch.setattr(check, "PROTOCOLS", ("SecureNN",))
     assert triveni("check", EXAMPLE).code == 3
+
+
+def test_without_a_range_of_inputs_nothing_is_known_of_what_fits(compiled: Programs) -> None:
+    told = triveni("check", MODEL)
+    assert told.code == 0
+    assert "No range of inputs is given (spec.model.inputRange, --input-range): nothing is known" in told.out
+    document = json.loads(triveni("check", MODEL, "--json").out)
+    assert (document["input_range"], document["protocols"][0]["values"]) == (None, None)
+
+
+def test_a_range_of_inputs_may_be_given_for_a_model_file(compiled: Programs) -> None:
+    document = json.loads(triveni("check", MODEL, "--json", "--input-range", "-1,1").out)
+    assert document["input_range"] == {"min": -1.0, "max": 1.0}
+    values = document["protocols"][0]["values"]
+    assert values["layer"] == "logit"
+    assert 2**11 < values["at_most"] < values["below"] == 2**22
+
+
+def test_a_model_whose_values_may_not_fit_is_refused(compiled: Programs) -> None:
+    told = triveni("check", MODEL, "--input-range", "-1000,1000")
+    assert told.code == 3
+    assert "refused (ValuesDoNotFit): layer 'logit': with inputs from -1000 to 1000, a product may be" in told.err
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "said"),
+    [
+        (EXAMPLE, "0,1", "--input-range: a manifest says it itself, in spec.model.inputRange"),
+        (MODEL, "1,0", "--input-range: '1,0' is no range; give two numbers, the smaller one first: 0,1"),
+    ],
+)
+def test_a_range_of_inputs_that_cannot_be_used(model: Path, text: str, said: str) -> None:
+    told = triveni("check", model, "--input-range", text)
+    assert (told.code, told.err) == (2, f"triveni: {said}\n")
 
 
 def test_one_that_is_the_faster_everywhere(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,27 @@ def test_how_many_bits_of_answers_clients_get_is_written_if_it_is_said() -> None
     assert "answer" not in head["spec"]
 
 
+def test_what_inputs_are_within_is_written_into_it(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    assert triveni("manifest", MODEL, "--input-range", "0,1", "-o", path).code == 0
+    inputs = read_manifest(path).secure_model.spec.model.input_range
+    assert inputs is not None
+    assert (inputs.min, inputs.max) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("0,2000", 2, "--input-range: 2000.0 is too large; give at most 1024"),
+        ("-1000,1000", 3, "refused (ValuesDoNotFit)"),
+    ],
+)
+def test_a_range_that_cannot_be_served_is_refused(text: str, code: int, said: str) -> None:
+    told = triveni("manifest", MODEL, "--input-range", text)
+    assert told.code == code
+    assert said in told.err
+
+
 def test_its_text() -> None:
     told = triveni("manifest", MODEL)
     assert told.code == 0

@@ -17,6 +17,7 @@ from triveni.client.cluster.errors import ApiUnreachable, NotProvisioned, Shared
 from triveni.identity.credentials import Credentials
 from triveni.keras import Occupied, ServingFailed, TFECluster, kubernetes
 from triveni.keras.kubernetes import KubernetesCluster
+from triveni.keras.offer import Offer
 from triveni.mpc.architecture import Architecture, Dense
 from triveni.sharing.failures import WorkerUnreachable
 from triveni.sharing.keras_file import KerasModel
@@ -129,11 +130,11 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
         "end_epoch": played.end_epoch,
         "reach_to_share": played.reach_to_share,
         "hand_over": played.hand_over,
-        "split_model": lambda model, protocol: model,
         "LOOK_S": 0.001,
     }
     for name, value in replaced.items():
         monkeypatch.setattr(kubernetes, name, value)
+    monkeypatch.setattr(Offer, "split", lambda _self, _protocol: "the model")
     return played
 
 
@@ -146,7 +147,7 @@ MODEL = KerasModel(Architecture((4,), (Dense("d", 2),)), {})
 
 
 def serve(cluster: KubernetesCluster, num_requests: int | None) -> None:
-    cluster.serve(MODEL, "ABY3", num_requests)
+    cluster.serve(Offer(MODEL), "ABY3", num_requests)
 
 
 def test_a_model_is_applied_shared_and_told_of_to_its_limit(
@@ -171,7 +172,7 @@ def test_a_model_that_is_shared_for_answers_of_fewer_bits_is_applied_so(
     played: Played, cluster: KubernetesCluster
 ) -> None:
     played.events = [played.answer, played.reach_quota]
-    cluster.serve(MODEL.answering(8), "ABY3", 1)
+    cluster.serve(Offer(MODEL.answering(8)), "ABY3", 1)
     assert played.specs[0]["answer"] == {"fractionalBits": 8}
 
 

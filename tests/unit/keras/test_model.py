@@ -13,7 +13,9 @@ import pytest
 from triveni.keras import KerasHook, NoSuchProtocol, NotBuilt, NotKeras, NotShared
 from triveni.keras.hook import METHODS
 from triveni.keras.model import read_live
-from triveni.sharing.failures import NotAKerasFile
+from triveni.keras.offer import Offer
+from triveni.mpc.input_range import InputRange
+from triveni.sharing.failures import NotAKerasFile, ValuesDoNotFit
 from triveni.sharing.keras_file import read_model
 
 FILE = Path(__file__).parents[3] / "examples" / "mnist" / "model.keras"
@@ -28,8 +30,9 @@ class Cluster:
     def require_free(self, doing: str) -> None:
         self.told.append(doing)
 
-    def serve(self, model: Any, protocol: str, num_requests: int | None) -> None:
-        self.told.append((model.architecture, protocol, num_requests))
+    def serve(self, offer: Offer, protocol: str, num_requests: int | None) -> None:
+        self.offer = offer
+        self.told.append((offer.model.architecture, protocol, num_requests))
 
     def stop_serving(self) -> None:
         self.told.append("stop serving")
@@ -109,6 +112,18 @@ def test_a_model_may_be_shared_for_answers_of_fewer_bits(keras: Any) -> None:
 def test_bits_that_answers_cannot_have_are_refused(keras: Any, bits: Any) -> None:
     with pytest.raises(ValueError, match="a whole number of 0 to 16, or None, is needed"):
         hooked(keras).share(Cluster(), answer_bits=bits)
+
+
+def test_what_inputs_are_within_is_said_when_a_model_is_shared(keras: Any) -> None:
+    model, cluster = hooked(keras), Cluster()
+    model.share(cluster, input_range=(0, 1))
+    model.serve()
+    assert cluster.offer.inputs == InputRange(0.0, 1.0)
+    with pytest.raises(ValuesDoNotFit, match="with inputs from -128 to 129, an input may be"):
+        model.share(cluster, input_range=(-128, 129))
+    for wrong in (1, 0), (0, 0), (0, 1, 2), 1, ("a", "b"), (0, float("nan")):
+        with pytest.raises(ValueError, match="two numbers are needed, the smaller one first"):
+            model.share(cluster, input_range=wrong)
 
 
 def test_what_only_a_shared_model_can_do_is_refused_before_and_after(keras: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from triveni.cli import options
+
 
 def manifest(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file.")],
@@ -24,6 +26,7 @@ def manifest(
         str | None, typer.Option(metavar="CLAIM/PATH", help="The model lies in that PersistentVolumeClaim instead.")
     ] = None,
     file: Annotated[bool, typer.Option("--file", help="The model stays a file beside it, for triveni run.")] = False,
+    input_range: options.InputRange = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of printing it.")
     ] = None,
@@ -34,8 +37,12 @@ def manifest(
     1 MiB; it is read first, and one that would be refused is refused here. Its digest is written too.
     """
     from triveni.cli.errors import told
+    from triveni.cli.input_range import parsed
     from triveni.cli.manifest import Options
     from triveni.cli.manifest import manifest as manifest_
 
     with told():
-        manifest_(Options(model, name, namespace, quota, protocol, answer_bits, secret, url, claim, file, output))
+        inputs = parsed(input_range)
+        manifest_(
+            Options(model, name, namespace, quota, protocol, answer_bits, secret, url, claim, file, output, inputs)
+        )
