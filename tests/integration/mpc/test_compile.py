@@ -47,13 +47,13 @@ def answer(program: Program, model: KerasModel, x: np.ndarray) -> np.ndarray:
     return finished(numbers.decode(reveal(*held.values())), last.kind if last else None)
 
 
-def fresh_draws(rows: int) -> Callable[[Node], Array]:
+def fresh_draws(rows: int, source: Callable[[int], bytes] = os.urandom) -> Callable[[Node], Array]:
     draws: dict[object, Array] = {}
 
     def value(node: Node) -> Array:
         if node.draw not in draws:
             shape = tuple(dim.at(rows) for dim in node.shape)
-            data = np.frombuffer(os.urandom(int(np.prod(shape)) * ITEM_BYTES[node.dtype]), np.uint8)
+            data = np.frombuffer(source(int(np.prod(shape)) * ITEM_BYTES[node.dtype]), np.uint8)
             data = data & 1 if node.dtype == "b1" else data
             draws[node.draw] = data.view(NUMPY[node.dtype]).reshape(shape)
         assert draws[node.draw].shape == tuple(dim.at(rows) for dim in node.shape)
