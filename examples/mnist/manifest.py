@@ -31,6 +31,11 @@ spec:
         key: model.keras
     # The model that you mean and no other: the sharing job refuses a file with another SHA-256.
     digest: "sha256:{digest}"
+    # What every pixel is within. The sharing job bounds all values on the way to an answer for such inputs, and refuses
+    # a model of which one may be too large for the protocol; clients refuse to send anything else.
+    inputRange:
+      min: 0
+      max: 1
   # How the three workers compute on shares: three-party replicated secret sharing (Mohassel and Rindal, 2018).
   protocol: ABY3
   # How many predictions are answered, in all; each row of a batch counts as one. Then the workers erase their shares
