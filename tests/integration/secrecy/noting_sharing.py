@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from triveni.mpc.input_range import InputRange
 from triveni.sharing import __main__ as job
 from triveni.sharing.keras_file import KerasModel
 from triveni.sharing.shares import ModelShares, split_model
@@ -20,8 +21,8 @@ from triveni.sharing.shares import ModelShares, split_model
 def note_shares(notes: Path) -> None:
     """What is split goes to files."""
 
-    def noted(model: KerasModel, protocol: str) -> ModelShares:
-        shares = split_model(model, protocol)
+    def noted(model: KerasModel, protocol: str, inputs: InputRange | None) -> ModelShares:
+        shares = split_model(model, protocol, inputs)
         for party, tensors in enumerate(shares.tensors):
             words = [tensor.data.ravel() for tensor in tensors]
             np.save(notes / f"shares-{party}.npy", np.concatenate(words) if words else np.zeros(0, np.int64))
