@@ -68,7 +68,7 @@ def test_a_message_may_say_what_inputs_are_within() -> None:
     document = {"protocol": "ABY3", "architecture": json.loads(json.dumps(ARCHITECTURE.document()))}
     assert read_inputs(document) is None
     assert read_inputs(document | {"input_range": {"min": -1, "max": 1}}) == InputRange(-1.0, 1.0)
-    assert read_architecture(document | {"input_range": {"min": -1, "max": 1}}, "ABY3") == ARCHITECTURE
+    assert read_architecture(document | {"input_range": {"min": -1, "max": 1}}, "ABY3", None) == ARCHITECTURE
     with pytest.raises(Refused, match="input_range: two numbers are needed, min less than max"):
         read_inputs({"input_range": {"min": 1, "max": 1}})
 
