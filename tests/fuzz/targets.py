@@ -58,7 +58,7 @@ from triveni.worker import frame
 from triveni.worker.config import Config, InvalidConfig
 from triveni.worker.desk import Desk
 from triveni.worker.health import Health
-from triveni.worker.model import read_architecture, read_shares, read_sharing
+from triveni.worker.model import read_architecture, read_inputs, read_shares, read_sharing
 from triveni.worker.order import InvalidOrder, Progress
 from triveni.worker.order import decode as read_order
 from triveni.worker.refusal import Refused
@@ -166,11 +166,12 @@ def _text_into(read: Callable[..., object], *more: Any) -> Callable[[Any], objec
 
 
 def _declarations() -> list[Any]:
-    return [{"protocol": "ABY3", "architecture": one, "sharing": "s"} for one in architectures()]
+    begun = {"protocol": "ABY3", "sharing": "s", "input_range": {"min": 0, "max": 1}}
+    return [begun | {"architecture": one} for one in architectures()]
 
 
 def _declared(document: Any) -> object:
-    return read_architecture(document, "ABY3"), read_sharing(document)
+    return read_architecture(document, "ABY3", None), read_sharing(document), read_inputs(document)
 
 
 @cache

@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.bad_models import BAD_MODELS, GOOD_MODEL
 from tests.e2e.bad_specs import BadSpec, bad_specs
+from triveni.api.securemodel import SecureModel
+from triveni.mpc.input_range import InputRange
 from triveni.sharing.failures import SharingFailure
 from triveni.sharing.keras_file import read_model
 from triveni.sharing.shares import split_model
@@ -24,8 +26,9 @@ def test_sharing_it_fails_as_the_condition_says(case: BadSpec, tmp_path: Path) -
     assert case.model is not None
     assert case.expected is not None
     (tmp_path / "model.keras").write_bytes(case.model)
+    declared = SecureModel.read(case.document).spec.model.input_range
     with pytest.raises(SharingFailure) as caught:
-        split_model(read_model(tmp_path / "model.keras"), "ABY3")
+        split_model(read_model(tmp_path / "model.keras"), "ABY3", declared and InputRange(declared.min, declared.max))
     assert caught.value.permanent
     assert caught.value.reason in case.expected.reasons
     assert case.expected.message in str(caught.value)

@@ -23,6 +23,7 @@ from triveni.api.inference import HEADER_LENGTH, encode_json
 from triveni.identity.authority import Authority
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
+from triveni.mpc.input_range import InputRange
 from triveni.mpc.schedule import Schedule
 from triveni.sharing.keras_file import parse_model
 from triveni.worker.config import Address, Config
@@ -124,7 +125,7 @@ def described(party: int) -> Any:
                     report=Path("r"))  # fmt: skip
     program = product_program()
     model = Model(parse_model(small_file(), "m").architecture, program, Schedule(program).cost(), program.digest)
-    return json.loads(json.dumps(metadata(model, config)))
+    return json.loads(json.dumps(metadata(model, config, InputRange(0.0, 1.0))))
 
 
 @pytest.mark.parametrize("path", [f"{MODEL}/infer", f"{VERSION}/infer"])
