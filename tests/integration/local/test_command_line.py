@@ -93,9 +93,12 @@ def test_ctrl_c_ends_what_watches(triveni_run: StartRun, tmp_path: Path) -> None
     for command in (["top"], ["status", "--watch"], ["logs", "--follow", "--of", "worker"]):
         line = [sys.executable, "-m", "triveni.cli", *command, "--connection", str(path)]
         with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            assert process.stderr
-            assert process.stdout.readline()
-            os.kill(process.pid, signal.SIGINT)
-            assert process.stderr.read() == "triveni: interrupted\n"
-            assert process.wait(SECONDS) == 130
+            try:
+                assert process.stdout
+                assert process.stderr
+                assert process.stdout.readline()
+                os.kill(process.pid, signal.SIGINT)
+                assert process.wait(SECONDS) == 130
+                assert process.stderr.read() == "triveni: interrupted\n"
+            finally:
+                process.kill()  # the end of the block waits for it, however long
