@@ -5,18 +5,18 @@ All three workers are evaluated in this process, operation by operation, with dr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.draws import fresh_draws
 from triveni.mpc.architecture import Architecture, Dense, Relu
 from triveni.mpc.execute.interpret import Values, evaluate_all
 from triveni.mpc.fixedpoint import FixedPoint, fixed_point
-from triveni.mpc.ops import NUMPY, Array
-from triveni.mpc.program import ITEM_BYTES, Draw, Node, Program
+from triveni.mpc.ops import Array
+from triveni.mpc.program import Node, Program
 from triveni.mpc.sharing import components_of, reveal, split
 
 Floats = NDArray[np.float64]
@@ -95,17 +95,3 @@ def ask(program: Program, weights: Weights, x: Floats, draws: Callable[[Node], A
         for component, node in zip(components_of(party, protocol), nodes, strict=True)
     }
     return Requests(program, reveal(*held.values()).reshape(-1), values)
-
-
-def fresh_draws(rows: int) -> Callable[[Node], Array]:
-    """One value for each draw, whoever makes it."""
-    made: dict[Draw | None, Array] = {}
-
-    def value(node: Node) -> Array:
-        if node.draw not in made:
-            shape = tuple(dim.at(rows) for dim in node.shape)
-            data = np.frombuffer(os.urandom(int(np.prod(shape)) * ITEM_BYTES[node.dtype]), np.uint8)
-            made[node.draw] = (data & 1 if node.dtype == "b1" else data).view(NUMPY[node.dtype]).reshape(shape)
-        return made[node.draw]
-
-    return value

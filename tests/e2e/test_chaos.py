@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.e2e.chaos_client import ChaosClient, chaos_client
+from tests.e2e.beside import Beside
+from tests.e2e.chaos_client import answers, chaos_client
 from tests.e2e.cluster.cluster import Cluster
 from tests.e2e.local_operator import LocalOperators
 from tests.e2e.operator import Operator, must_not_have_stumbled
@@ -90,12 +91,12 @@ def test_whatever_is_killed_the_quota_is_charged_as_the_rules_say_and_clients_ge
     assert status["quota"] == {"charged": before + LEFT, "remaining": 0}
 
 
-def more_answers(clients: Sequence[ChaosClient]) -> None:
+def more_answers(clients: Sequence[Beside]) -> None:
     """Wait until each client has got another answer."""
-    before = [len(client.answers) for client in clients]
+    before = [len(answers(client)) for client in clients]
 
     def all_have() -> bool:
-        return all(len(client.answers) > had for client, had in zip(clients, before, strict=True))
+        return all(len(answers(client)) > had for client, had in zip(clients, before, strict=True))
 
     eventually(all_have, 60, "every client is answered")
 

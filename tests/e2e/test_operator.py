@@ -196,14 +196,14 @@ def test_while_the_operator_is_upgraded_not_one_request_fails(operator: Operator
     models.until_ready()
     before = set(operator.pods())
     with steady_client(models.kubectl, "mnist", DIGITS[0]) as client:
-        eventually(lambda: len(client.answers) >= 5, 60, "the client is served")
+        eventually(lambda: len(client.got) >= 5, 60, "the client is served")
         with operator.heard_out():
             operator.install("podAnnotations.rolled=again")
             eventually(lambda: operator.leader() in set(operator.pods()) - before, 60, "a new replica leads")
-        many = len(client.answers)
-        eventually(lambda: len(client.answers) >= many + 5, 60, "the client is served on")
+        many = len(client.got)
+        eventually(lambda: len(client.got) >= many + 5, 60, "the client is served on")
         client.stop()
-        answers = client.answers
+        answers = client.got
     assert np.abs(np.array(answers) - plain_answers(DIGITS[:1])).max() < 1e-3
     assert models.status()["epoch"]["number"] == 1
     eventually(lambda: models.status()["served"] == len(answers), 30, "every request is counted, once")

@@ -38,7 +38,7 @@ from triveni.controller.observed import observe
 from triveni.identity.authority import Authority
 from triveni.identity.names import Identity, InvalidIdentity
 from triveni.identity.tls import InvalidCredentials, WrongPeer, certified_identity, client_context
-from triveni.keras.bundle import Addresses, Bundle, InvalidBundle, credentials_document
+from triveni.keras.bundle import Addresses, Bundle, InvalidBundle
 from triveni.keras.order import InvalidOrder as InvalidEpochOrder
 from triveni.keras.order import Order as EpochOrder
 from triveni.local.reports import report_of
@@ -284,7 +284,7 @@ def _credentials() -> Any:
 
 
 def _of_files() -> list[Target]:
-    keys = credentials_document(_credentials())
+    keys = _credentials().document()
     connection = {"name": "m", "namespace": "n", "uid": "u", "workers": ["https://10.0.0.1:1"] * 3, "credentials": keys}
     addresses = (Address("10.0.0.1", 1), Address("::1", 2), Address("h", 3))
     with tempfile.TemporaryDirectory() as directory:

@@ -59,8 +59,12 @@ class Connection:
         workers = document.get("workers")
         if not isinstance(workers, list) or len(workers) != 3 or not all(map(_is_address, workers)):
             raise InvalidConnection(path, "workers", "three addresses like https://10.0.0.1:8443 are needed")
+        try:
+            credentials = Credentials.of_document(document.get("credentials"))
+        except ValueError as error:
+            raise InvalidConnection(path, "credentials", str(error)) from None
         first, second, third = workers
-        return cls(name, namespace, uid, (first, second, third), _credentials(document.get("credentials"), path))
+        return cls(name, namespace, uid, (first, second, third), credentials)
 
 
 def _text(document: dict[str, Any], key: str, path: str) -> str:
@@ -76,11 +80,3 @@ def _is_address(value: Any) -> bool:
     except ValueError:
         return False
     return url is not None and url.scheme == "https" and bool(url.host) and url.path == "/" and not url.query
-
-
-def _credentials(document: Any, path: str) -> Credentials:
-    keys = ("certificate", "key", "ca")
-    texts = [document.get(key) for key in keys] if isinstance(document, dict) else [None]
-    if not all(isinstance(text, str) and text.isascii() for text in texts):
-        raise InvalidConnection(path, "credentials", f"{', '.join(keys)} are needed, as PEM texts")
-    return Credentials(*(document[key].encode() for key in keys))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from triveni.client.connection import Connection
@@ -102,16 +102,7 @@ def agreed(descriptions: Sequence[Description]) -> Description | None:
     """
     if len({d.epoch for d in descriptions}) > 1:
         return None
-    for field in (
-        "protocol",
-        "program_digest",
-        "input_shape",
-        "output_shape",
-        "max_rows",
-        "last_layer",
-        "answer_bits",
-        "input_range",
-    ):
+    for field in (field.name for field in fields(Description)):
         values = tuple(str(getattr(d, field)) for d in descriptions)
         if len(set(values)) > 1:
             raise WorkersDisagree(field, values)

@@ -87,7 +87,11 @@ class Bundle:
         except InvalidIdentity as error:
             raise InvalidBundle(path, error.field, error.way_out) from None
         addresses = Addresses(*(_three(document.get(kind), kind, path) for kind in ("front", "peer")))
-        return cls(me.namespace, me.uid, party, addresses, credentials_of(document.get("credentials"), path))
+        try:
+            credentials = Credentials.of_document(document.get("credentials"))
+        except ValueError as error:
+            raise InvalidBundle(path, "credentials", str(error)) from None
+        return cls(me.namespace, me.uid, party, addresses, credentials)
 
     def write(self, path: Path) -> None:
         """Write a new file that only its user can read; OSError if there is one already."""
@@ -98,7 +102,7 @@ class Bundle:
             "party": self.party,
             "front": [str(address) for address in self.addresses.front],
             "peer": [str(address) for address in self.addresses.peer],
-            "credentials": credentials_document(self.credentials),
+            "credentials": self.credentials.document(),
         }
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(document, file, indent=1)
@@ -110,21 +114,3 @@ def _three(value: Any, kind: str, path: str) -> tuple[Address, Address, Address]
     except (ValueError, TypeError, AttributeError):
         raise InvalidBundle(path, kind, "three addresses HOST:PORT are needed") from None
     return first, second, third
-
-
-def credentials_document(credentials: Credentials) -> dict[str, str]:
-    """The PEM texts, as they stand in bundles, orders and connection files."""
-    return {
-        "certificate": credentials.certificate.decode(),
-        "key": credentials.key.decode(),
-        "ca": credentials.ca.decode(),
-    }
-
-
-def credentials_of(document: Any, path: str) -> Credentials:
-    """Read them again; InvalidBundle if they are not three texts."""
-    keys = ("certificate", "key", "ca")
-    texts = [document.get(key) for key in keys] if isinstance(document, dict) else [None]
-    if not all(isinstance(text, str) and text.isascii() for text in texts):
-        raise InvalidBundle(path, "credentials", f"{', '.join(keys)} are needed, as PEM texts")
-    return Credentials(*(document[key].encode() for key in keys))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from triveni.identity.credentials import Credentials
-from triveni.keras.bundle import Bundle, InvalidBundle, credentials_document, credentials_of
+from triveni.keras.bundle import Bundle
 from triveni.sharing.worker_link import Address
 from triveni.worker.config import Config
 
@@ -49,7 +49,7 @@ class Order:
                 "epoch": self.epoch,
                 "grant": self.grant,
                 "protocol": self.protocol,
-                "credentials": credentials_document(self.credentials),
+                "credentials": self.credentials.document(),
             }
         )
 
@@ -65,9 +65,9 @@ class Order:
         if type(document["epoch"]) is not int:
             raise InvalidOrder("epoch is no whole number")
         try:
-            credentials = credentials_of(document["credentials"], "order")
-        except InvalidBundle as error:
-            raise InvalidOrder(str(error)) from None
+            credentials = Credentials.of_document(document["credentials"])
+        except ValueError as error:
+            raise InvalidOrder(f"credentials: {error}") from None
         return cls(document["epoch"], document["grant"], str(document["protocol"]), credentials)
 
 

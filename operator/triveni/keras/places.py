@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from triveni.identity.credentials import Credentials
-from triveni.keras.bundle import Addresses, credentials_document
+from triveni.keras.bundle import Addresses
 from triveni.keras.order import NAME
 
 
@@ -33,7 +33,7 @@ def connection_document(namespace: str, uid: str, addresses: Addresses, client: 
         "namespace": namespace,
         "uid": uid,
         "workers": [f"https://{address}" for address in addresses.front],
-        "credentials": credentials_document(client),
+        "credentials": client.document(),
     }
     return json.dumps(document, indent=1).encode()
 

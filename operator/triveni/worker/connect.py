@@ -20,7 +20,8 @@ from triveni.identity.tls import WrongPeer, handshake_problem, peer_identity
 from triveni.worker import frame
 from triveni.worker.config import Address
 from triveni.worker.greeting import receive, send, when_ready
-from triveni.worker.log import Log
+from triveni.worker.handshakes import Handshakes
+from triveni.worker.log import Log, Refusals
 
 CONNECT_S = 1.0
 """For TCP alone. While the cluster's network does not know an address yet, it may swallow what is sent there; a new
@@ -29,7 +30,6 @@ attempt is faster than the system's own, which come after 1, 3 and 7 seconds."""
 HANDSHAKE_S = 10.0
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 0.25
 HANDSHAKES_AT_ONCE = 64
-"""Unfinished ones; one more ends the oldest, which is hardly a peer's: those are through after a few round trips."""
 
 
 class Kind(StrEnum):
@@ -198,32 +198,11 @@ class _Acceptor:
         self._all_there = asyncio.Event()
         self._expected = 4 if meeting.party == 0 else 2  # data links of two peers, and at worker 0 their control links
         self._greeted = 0
-        self._refused: set[str] = set()
-        self._handshakes: dict[asyncio.Task[None], str] = {}
+        self._refusals = Refusals(meeting.log)
 
     async def run(self) -> None:
         """Accept until cancelled."""
-        loop = asyncio.get_running_loop()
-        self._meeting.listener.setblocking(False)
-        async with asyncio.TaskGroup() as group:
-            while True:
-                try:
-                    raw, address = await loop.sock_accept(self._meeting.listener)
-                except OSError:  # out of descriptors, or the connection is gone already
-                    await asyncio.sleep(RETRY_FIRST_S)
-                    continue
-                if len(self._handshakes) >= HANDSHAKES_AT_ONCE:
-                    self._end_oldest()
-                handshake = group.create_task(self._handle(raw, str(address[0])))
-                self._handshakes[handshake] = str(address[0])
-                handshake.add_done_callback(lambda done: self._handshakes.pop(done, None))
-                await asyncio.sleep(0)  # where many wait to be accepted, those that are in go on as well
-
-    def _end_oldest(self) -> None:
-        oldest, address = next(iter(self._handshakes.items()))
-        del self._handshakes[oldest]
-        oldest.cancel()
-        self._log_refused(address, f"{HANDSHAKES_AT_ONCE} links were not through, this one for the longest time")
+        await Handshakes(HANDSHAKES_AT_ONCE, self._log_refused).accept(self._meeting.listener, self._handle)
 
     async def complete(self, accepting: asyncio.Task[None]) -> None:
         """Wait for the last link, then stop accepting."""
@@ -282,9 +261,7 @@ class _Acceptor:
         return table
 
     def _log_refused(self, who: str, why: str) -> None:
-        if why not in self._refused and len(self._refused) < 100:
-            self._refused.add(why)
-            self._meeting.log.warning("peer refused", who=who, why=why)
+        self._refusals.note("peer refused", who, why)
 
 
 def _text(error: Exception) -> str:

@@ -1,9 +1,7 @@
 """The front's door: accepts connections, shakes hands, and lets nobody take the place of the others.
 
-Whoever has shown no certificate yet has an address that says nothing (behind a Service all have the same), so strangers
-are not counted by who they are: only so many handshakes are unfinished at a time, each for a short while, and where
-there is no room the oldest gives way. An honest one takes two round trips and is through long before it is the oldest.
-From the handshake on the certificate says who it is, and each name has a number of connections of its own.
+Until its handshake is finished a connection is a stranger's (see `handshakes`). From then on the certificate says who
+it is, and each name has a number of connections of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +18,8 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from triveni.api.inference import Reason, error_body
 from triveni.identity.tls import WrongPeer, certified_identity, handshake_problem
-from triveni.worker.log import Log
+from triveni.worker.handshakes import Handshakes
+from triveni.worker.log import Refusals
 
 HANDSHAKE_S = 10.0
 """How long a handshake may take."""
@@ -47,25 +46,6 @@ LINE_BYTES, LINES = 4096, 32
 LINGER_S = 2.0
 GOODBYE_S = 2.0
 """How long TLS may take to say goodbye, before the connection is cut."""
-
-RETRY_S = 0.05
-
-MOST_LOGGED = 1000
-"""Refusals that are logged; after so many different ones, no more are."""
-
-
-class Refusals:
-    """Who was refused why: each is logged once."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-        self._seen: set[tuple[str, str]] = set()
-
-    def note(self, event: str, who: str, why: str) -> None:
-        """Log it, unless it was logged before."""
-        if (who, why) not in self._seen and len(self._seen) < MOST_LOGGED:
-            self._seen.add((who, why))
-            self._log.warning(event, who=who, why=why)
 
 
 class Visit(web.RequestHandler):
@@ -192,40 +172,13 @@ class Door:
         self._listener = listener
         self._context = context
         self._visitors = visitors
-        self._unfinished: dict[asyncio.Task[None], str] = {}
-        listener.setblocking(False)
-        self._accepting = asyncio.create_task(self._accept())
+        handshakes = Handshakes(HANDSHAKES, self._refuse)
+        self._accepting = asyncio.create_task(handshakes.accept(listener, self._shake_hands))
 
     def close(self) -> None:
         """Accept nobody any more; handshakes that are not finished end."""
         self._accepting.cancel()
-        for handshake in self._unfinished:
-            handshake.cancel()
         self._listener.close()
-
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                sock, address = await loop.sock_accept(self._listener)
-            except OSError:  # out of descriptors, or the connection is gone already
-                self._make_room()
-                await asyncio.sleep(RETRY_S)
-                continue
-            if len(self._unfinished) >= HANDSHAKES:
-                self._make_room()
-            handshake = loop.create_task(self._shake_hands(sock, str(address[0])))
-            self._unfinished[handshake] = str(address[0])
-            handshake.add_done_callback(lambda done: self._unfinished.pop(done, None))
-            await asyncio.sleep(0)  # where many wait to be accepted, those that are in go on as well
-
-    def _make_room(self) -> None:
-        """The oldest handshake gives way."""
-        for handshake, address in self._unfinished.items():
-            del self._unfinished[handshake]
-            handshake.cancel()
-            self._refuse(address, f"{HANDSHAKES} handshakes were unfinished, this one for the longest time")
-            return
 
     async def _shake_hands(self, sock: socket.socket, address: str) -> None:
         try:

@@ -34,8 +34,8 @@ from triveni.mpc.sharing import component_names
 from triveni.worker.admission import Answer, Words
 from triveni.worker.config import Config
 from triveni.worker.desk import Desk
-from triveni.worker.door import Door, Refusals, Visit, Visitors
-from triveni.worker.log import Log
+from triveni.worker.door import Door, Visit, Visitors
+from triveni.worker.log import Log, Refusals
 from triveni.worker.model import Model
 from triveni.worker.refusal import Refused
 from triveni.worker.state import State

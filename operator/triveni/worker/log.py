@@ -77,3 +77,20 @@ class Log:
     def error(self, event: str, error: BaseException | None = None, **fields: Any) -> None:
         """The worker cannot go on, or a request failed by a fault of the worker."""
         self._logger.error(event, extra={"fields": fields | (exception_fields(error) if error else {})})
+
+
+MOST_REFUSALS = 1000
+
+
+class Refusals:
+    """Who was refused why: each is logged once, and after `MOST_REFUSALS` different ones no more are."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._seen: set[tuple[str, str]] = set()
+
+    def note(self, event: str, who: str, why: str) -> None:
+        """Log it, unless it was logged before."""
+        if (who, why) not in self._seen and len(self._seen) < MOST_REFUSALS:
+            self._seen.add((who, why))
+            self._log.warning(event, who=who, why=why)

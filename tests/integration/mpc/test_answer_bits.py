@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.draws import fresh_draws
 from benchmarks.extraction import black_box, rounding
 from benchmarks.extraction.__main__ import same_input
-from benchmarks.extraction.network import Weights, architecture, ask, fresh_draws
+from benchmarks.extraction.network import Weights, architecture, ask
 from tests.integration.compile_ahead import compile_ahead
 from triveni.mpc.architecture import MAX_ANSWER_BITS
 from triveni.mpc.compile import compile_program

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.draws import fresh_draws
 from tests.integration.mpc.keras_nets import BOUNDS, NETS
 from triveni.mpc.affine import Affine
 from triveni.mpc.answer import finished
@@ -21,9 +22,9 @@ from triveni.mpc.compile import CompileError, compile_program
 from triveni.mpc.execute.interpret import evaluate_all
 from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.lowering import lower
-from triveni.mpc.ops import NUMPY, Array
+from triveni.mpc.ops import Array
 from triveni.mpc.passes import PASSES, multiplications
-from triveni.mpc.program import ITEM_BYTES, Node, Program
+from triveni.mpc.program import Program
 from triveni.mpc.schedule import Schedule
 from triveni.mpc.sharing import components_of, reveal, split
 from triveni.sharing.keras_file import KerasModel
@@ -45,21 +46,6 @@ def answer(program: Program, model: KerasModel, x: np.ndarray) -> np.ndarray:
             assert (held.setdefault(component, values[node]) == values[node]).all(), "holders of a component differ"
     last = model.architecture.clients_layer
     return finished(numbers.decode(reveal(*held.values())), last.kind if last else None)
-
-
-def fresh_draws(rows: int, source: Callable[[int], bytes] = os.urandom) -> Callable[[Node], Array]:
-    draws: dict[object, Array] = {}
-
-    def value(node: Node) -> Array:
-        if node.draw not in draws:
-            shape = tuple(dim.at(rows) for dim in node.shape)
-            data = np.frombuffer(source(int(np.prod(shape)) * ITEM_BYTES[node.dtype]), np.uint8)
-            data = data & 1 if node.dtype == "b1" else data
-            draws[node.draw] = data.view(NUMPY[node.dtype]).reshape(shape)
-        assert draws[node.draw].shape == tuple(dim.at(rows) for dim in node.shape)
-        return draws[node.draw]
-
-    return value
 
 
 @pytest.mark.parametrize("name", NETS)

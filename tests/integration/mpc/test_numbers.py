@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.integration.mpc.test_compile import fresh_draws
+from benchmarks.draws import fresh_draws
 from triveni.mpc.architecture import Architecture, Dense, Relu
 from triveni.mpc.compile import compile_program
 from triveni.mpc.execute.interpret import evaluate_all

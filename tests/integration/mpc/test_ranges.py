@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.integration.mpc.test_compile import Models, Programs, fresh_draws
+from benchmarks.draws import fresh_draws
+from tests.integration.mpc.test_compile import Models, Programs
 from tests.unit.mpc.steps_in_floats import by_steps
 from triveni.mpc import architecture as a
 from triveni.mpc.compile import compile_program

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.draws import fresh_draws
 from benchmarks.extraction.lattice import reduced, solve
-from benchmarks.extraction.network import fresh_draws
 from tests.unit.mpc.securenn_programs import BITS, securenn_program
 from triveni.mpc.execute.interpret import evaluate_all
 from triveni.mpc.program import Program

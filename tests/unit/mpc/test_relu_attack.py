@@ -5,39 +5,23 @@ That the same attack finds every input in TF Encrypted's own is in tests/integra
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
 import numpy as np
 
+from benchmarks.draws import fresh_draws
 from tests.unit.mpc.relu_attack import candidates_of_any_rotation
 from tests.unit.mpc.securenn_programs import relu_program
 from triveni.mpc.comparison import COLUMNS, LOW_BITS, MODULUS
 from triveni.mpc.execute.interpret import Values, evaluate_all
-from triveni.mpc.ops import NUMPY, Array
-from triveni.mpc.program import ITEM_BYTES, Node, Program
+from triveni.mpc.program import Program
 from triveni.mpc.schedule import Schedule
 from triveni.mpc.sharing import reveal, split
 
 TRIED = 150
 
 
-def random_draws(rows: int) -> Any:
-    made: dict[object, Array] = {}
-
-    def value(node: Node) -> Array:
-        if node.draw not in made:
-            shape = tuple(dim.at(rows) for dim in node.shape)
-            data = np.frombuffer(os.urandom(int(np.prod(shape)) * ITEM_BYTES[node.dtype]), np.uint8)
-            made[node.draw] = (data & 1 if node.dtype == "b1" else data).view(NUMPY[node.dtype]).reshape(shape)
-        return made[node.draw]
-
-    return value
-
-
 def run(program: Program, x: np.ndarray) -> Values:
     shares = split(x, "SecureNN")
-    return evaluate_all(program, lambda node: shares[node.input.component], random_draws(len(x)), len(x))  # type: ignore[union-attr]
+    return evaluate_all(program, lambda node: shares[node.input.component], fresh_draws(len(x)), len(x))  # type: ignore[union-attr]
 
 
 def view_of_server_2(program: Program, values: Values) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:

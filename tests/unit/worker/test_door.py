@@ -129,10 +129,15 @@ async def test_a_handshake_that_does_not_go_on_ends(served: Served, monkeypatch:
     assert logged(served, "connection refused") == [("127.0.0.1", "TLS: no handshake within 0.2 s")]
 
 
-async def test_more_unfinished_handshakes_than_there_is_room_for_end_the_oldest(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def four_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To be asked for before the door is opened."""
     monkeypatch.setattr(module, "HANDSHAKES", 4)
+
+
+async def test_more_unfinished_handshakes_than_there_is_room_for_end_the_oldest(
+    four_handshakes: None, served: Served
+) -> None:
     links = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(10)]
     for reader, _ in links[:6]:
         assert await ended(reader) == b""

@@ -76,7 +76,7 @@ def compile_program(
         return _checked(_run(architecture, protocol, timeout), architecture, protocol)
     cache.mkdir(parents=True, exist_ok=True)
     path = cached_at(cache, architecture, protocol)
-    with _lock(path.with_name(path.name.replace(".program.json", ".lock")), deadline):
+    with _lock(path.with_suffix("").with_suffix(".lock"), deadline):
         cached = _cached(path, architecture, protocol)
         if cached is None:
             data = _run(architecture, protocol, deadline - time.monotonic())
