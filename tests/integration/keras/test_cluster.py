@@ -53,7 +53,9 @@ def workers(places: Path) -> dict[int, int]:
 
 
 def left(places: Path) -> list[str]:
-    files = [str(path) for folder in ("temporary", "state") for path in (places / folder).rglob("*") if path.is_file()]
+    # os.walk, unlike Path.rglob, puts up with a folder that goes meanwhile.
+    walks = [walk for folder in ("temporary", "state") for walk in os.walk(places / folder)]
+    files = [os.path.join(folder, name) for folder, _, names in walks for name in names]
     return files + list(processes(str(places / "temporary")).values())
 
 
