@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,8 @@ class Run:
 
     def left(self) -> list[str]:
         """What the run has left behind: files in its temporary directory, processes that name it."""
-        files = [str(path) for path in self.temporary.rglob("*")]
+        # os.walk, unlike Path.rglob, puts up with a folder that goes meanwhile.
+        files = [os.path.join(at, name) for at, *names in os.walk(self.temporary) for name in chain(*names)]
         return files + list(processes(str(self.temporary)).values())
 
     @property
