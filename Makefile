@@ -16,7 +16,7 @@ LOCKS := bootstrap client worker operator dev docs
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 .PHONY: help setup run test e2e coverage lint format docs docs-serve cluster-up cluster-load cluster-down cluster-status \
-	images sbom audit chaos fuzz mutants bench bench-protocols bench-models bench-extraction bench-peers \
+	images sbom audit chaos fuzz mutants promises bench bench-protocols bench-models bench-extraction bench-peers \
 	generate lock example models notebooks clean
 
 help: ## list the targets
@@ -104,6 +104,10 @@ coverage: setup ## the tests again but those on a cluster, with the lines and br
 
 mutants: setup ## break the product on purpose, in copies, and show which test catches it (ARGS="-k tls --jobs 1")
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+promises: setup ## run the tests that docs/threat-model.md names, and write there what came of them
+	@$(CLUSTER) prepare
+	@$(BIN)/python -m tests.promises
 
 # Vulnerabilities become known after a lock was made, so this asks the internet, and is no part of the tests.
 AUDIT := pip-audit==2.10.1

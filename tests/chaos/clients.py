@@ -104,7 +104,8 @@ async def _ask(
         tally.slowest_s = max(tally.slowest_s, late_s)
         if task.done():
             return task.result()
-        tally.hangs.append(f"{late_s:.1f} s after the deadline in {_where(task)}")
+        others = sorted({_where(other) for other in asyncio.all_tasks() - {task}})
+        tally.hangs.append(f"{late_s:.1f} s after the deadline in {_where(task)}, beside " + "; ".join(others))
     except EXPECTED as error:
         tally.errors[type(error).__name__] += 1
     except ClientError as error:

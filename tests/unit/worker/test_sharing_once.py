@@ -47,12 +47,13 @@ async def test_whoever_splits_the_model_anew_is_refused_before_any_share_is_sent
     first = asyncio.create_task(service.set_architecture(BEGINS))
     await asyncio.sleep(0)
     same = asyncio.create_task(service.set_architecture(BEGINS))
-    refused = await asyncio.gather(
-        service.set_architecture(BEGINS | {"sharing": "another"}),
-        service.set_architecture({key: BEGINS[key] for key in ("protocol", "architecture")}),
-        service.set_architecture(BEGINS | {"input_range": {"min": 0, "max": 1}}),
-        return_exceptions=True,
-    )
+    async with asyncio.timeout(10):  # what is not refused waits with the first
+        refused = await asyncio.gather(
+            service.set_architecture(BEGINS | {"sharing": "another"}),
+            service.set_architecture({key: BEGINS[key] for key in ("protocol", "architecture")}),
+            service.set_architecture(BEGINS | {"input_range": {"min": 0, "max": 1}}),
+            return_exceptions=True,
+        )
     assert [error.reason if isinstance(error, Refused) else error for error in refused] == [Reason.FORBIDDEN] * 3
     assert str(refused[0]) == "the model is being shared in this epoch already; start a new epoch"
     assert not first.done()
