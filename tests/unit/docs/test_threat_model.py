@@ -9,13 +9,13 @@ from functools import cache
 import pytest
 
 from tests.docs.pages import ROOT
-from tests.promises.table import HEAD, PAGE, Promise, promises
+from tests.promises.table import HEAD, NEVER, PAGE, Promise, promises
 
 PROMISES = promises(PAGE.read_text())
 
 NAMED = sorted({test for promise in PROMISES for test in promise.tests})
 
-RESULT = re.compile(r"\d{4}-\d\d-\d\d: \d+ passed")
+RESULT = re.compile(rf"\d{{4}}-\d\d-\d\d: \d+ passed|{NEVER}")
 
 
 @cache
@@ -44,5 +44,5 @@ def test_a_test_that_a_promise_names_is_there(test: str) -> None:
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.sentence)
 def test_a_promise_says_what_came_of_its_tests(promise: Promise) -> None:
-    """`make promises` writes it."""
+    """`make promises` writes it; no failed test is told without somebody looking."""
     assert RESULT.fullmatch(promise.result)
