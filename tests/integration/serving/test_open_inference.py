@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +45,25 @@ class WhoeverHasTheCertificate(HTTPAdapter):
 
 
 @pytest.fixture(scope="module")
-def session(served: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[requests.Session]:
-    """One of a client, with its certificate."""
+def client(served: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Any]]:
+    """How a client with a certificate asks."""
     directory: Path = tmp_path_factory.mktemp("published")
     served.client_credentials("schemathesis").write(directory)
+    host, port = served.address(PARTY)
     with requests.Session() as session:
         session.mount("https://", WhoeverHasTheCertificate())
-        session.verify = str(directory / AUTHORITY)
-        session.cert = (str(directory / CERTIFICATE), str(directory / KEY))
-        yield session
+        yield {
+            "base_url": f"https://{host}:{port}",
+            "session": session,
+            "verify": str(directory / AUTHORITY),
+            "cert": (str(directory / CERTIFICATE), str(directory / KEY)),
+        }
 
 
 @published.parametrize()
 @settings(max_examples=ASKED, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_the_document_lets_anybody_ask_the_answer_is_one_of_the_document(
-    case: schemathesis.Case, served: Cluster, session: requests.Session
+    case: schemathesis.Case, client: Mapping[str, Any]
 ) -> None:
-    host, port = served.address(PARTY)
     case.path_parameters = {"MODEL_NAME": NAME, "MODEL_VERSION": str(EPOCH)}
-    response = case.call(base_url=f"https://{host}:{port}", session=session)
-    case.validate_response(response, checks=CHECKS)
+    case.validate_response(case.call(**client), checks=CHECKS)
