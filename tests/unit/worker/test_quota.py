@@ -1,7 +1,7 @@
 """A worker's own count."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from triveni.worker.quota import Count, OrderBeyondGrant
@@ -11,6 +11,8 @@ STEPS = st.lists(st.tuples(st.sampled_from(["admit", "answer"]), st.integers(1, 
 
 
 @given(GRANTS, STEPS)
+@example(3, [("admit", 2), ("admit", 2)])
+@example(3, [("admit", 3), ("answer", 2), ("answer", 2)])
 def test_whatever_is_tried_no_more_is_answered_than_admitted_and_no_more_admitted_than_granted(
     grant: int | None, steps: list[tuple[str, int]]
 ) -> None:
