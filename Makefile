@@ -105,9 +105,9 @@ coverage: setup ## the tests again but those on a cluster, with the lines and br
 mutants: setup ## break the product on purpose, in copies, and show which test catches it (ARGS="-k tls --jobs 1")
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-promises: setup ## run the tests that docs/threat-model.md names, and write there what came of them
+promises: setup ## run the tests that docs/threat-model.md names, and write there what came of them (ARGS="every mask")
 	@$(CLUSTER) prepare
-	@$(BIN)/python -m tests.promises
+	@$(BIN)/python -m tests.promises $(ARGS)
 
 # Vulnerabilities become known after a lock was made, so this asks the internet, and is no part of the tests.
 AUDIT := pip-audit==2.10.1

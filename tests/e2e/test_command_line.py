@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ import yaml
 
 from tests.e2e.cluster import binaries
 from tests.e2e.cluster.places import PROJECT
-from tests.e2e.operator import NAMESPACE
+from tests.e2e.namespaces import fresh_namespaces
+from tests.e2e.operator import NAMESPACE, Operator
 from tests.e2e.securemodels import DIGITS, Models, mnist
+from tests.e2e.tools import Kubectl
 from tests.e2e.waiting import eventually
 
 MODEL = PROJECT / "examples" / "mnist" / "model.keras"
@@ -34,12 +37,20 @@ def triveni(models: Models, command: str, *arguments: object, code: int = 0) -> 
     return done.stderr if code else done.stdout
 
 
-@pytest.fixture
-def serving(models: Models) -> Models:
+@pytest.fixture(scope="module")
+def served(release: Operator, kubectl: Kubectl) -> Iterator[Models]:
     """The example, serving, with a quota of 50."""
-    models.apply(mnist(requestQuota=50))
-    models.until_ready()
-    return models
+    with fresh_namespaces(kubectl, 1) as (within,):
+        models = Models(within)
+        models.apply(mnist(requestQuota=50))
+        models.until_ready()
+        yield models
+
+
+@pytest.fixture
+def serving(served: Models, operator: Operator) -> Models:
+    """The same, for a test after which the operator must not have stumbled."""
+    return served
 
 
 def test_a_running_model_is_shown_watched_measured_and_asked(serving: Models) -> None:

@@ -63,6 +63,8 @@ def test_suspending_ends_the_workers_and_resuming_serves_the_rest(models: Models
     models.apply(mnist(requestQuota=9))
     models.until_ready()
     models.predict(images=DIGITS[:3])
+    eventually(lambda: models.status()["served"] == 3, 30, "the live count is shown")
+    assert models.status()["quota"]["charged"] == 0, "an epoch that serves is charged when it ends"
 
     models.patch(suspend=True)
     models.until("Ready", "False", "Suspended")
@@ -100,14 +102,6 @@ def test_with_recovery_never_a_lost_worker_is_the_end_and_said_so(models: Models
     ready = models.until("Ready", "False", "RecoveryNever")
     assert "spec.recovery" in ready["message"]
     eventually(lambda: not models.pods(), 60, "the other workers are gone")
-
-
-def test_served_counts_while_it_serves(models: Models) -> None:
-    models.apply(mnist(requestQuota=50))
-    models.until_ready()
-    models.predict(images=DIGITS[:4])
-    eventually(lambda: models.status()["served"] == 4, 30, "the live count is shown")
-    assert models.status()["quota"]["charged"] == 0
 
 
 def worker_credentials(models: Models, *, epoch: int, party: int, folder: Path) -> Credentials:

@@ -1,6 +1,7 @@
 """``make promises``: run every test that docs/threat-model.md names, and write there what came of it.
 
-pytest's exit code. Nothing is written if it was broken off.
+Words take the promises alone in whose sentence they stand: ``make promises ARGS="every mask"``. Exit code as pytest's;
+nothing is written if it was broken off.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ class Outcomes:
 
 def main() -> int:
     """Run them; pytest's exit code."""
-    outcomes = Outcomes()
-    tests = sorted({test for one in promises(PAGE.read_text()) for test in one.tests})
-    code = pytest.main(tests, plugins=[outcomes])
+    words, outcomes = " ".join(sys.argv[1:]), Outcomes()
+    chosen = [one for one in promises(PAGE.read_text()) if words in one.sentence]
+    if not chosen:
+        sys.stderr.write(f"promises: {words!r} stands in no sentence of {PAGE.name}\n")
+        return int(pytest.ExitCode.USAGE_ERROR)
+    code = pytest.main(sorted({test for one in chosen for test in one.tests}), plugins=[outcomes])
     if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        PAGE.write_text(with_results(PAGE.read_text(), outcomes.of, datetime.now(UTC).date()))
+        PAGE.write_text(with_results(PAGE.read_text(), chosen, outcomes.of, datetime.now(UTC).date()))
     return int(code)
 
 

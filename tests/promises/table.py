@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -40,9 +40,9 @@ def promises(page: str) -> list[Promise]:
     return [promise(row) for table in page.split(HEAD)[1:] for row in table.split("\n\n")[0].strip().splitlines()]
 
 
-def with_results(page: str, outcomes: Mapping[str, str], day: date) -> str:
-    """The page, with what came of the tests: by pytest's name of each, `passed`, `failed` or `skipped`."""
-    for one in promises(page):
+def with_results(page: str, of: Iterable[Promise], outcomes: Mapping[str, str], day: date) -> str:
+    """The page, with what came of the tests of some rows: by pytest's name of each, `passed`, `failed` or `skipped`."""
+    for one in of:
         page = page.replace(str(one), str(Promise(one.sentence, one.by, one.tests, result(one, outcomes, day))))
     return page
 
