@@ -176,7 +176,11 @@ class Door:
         self._accepting = asyncio.create_task(handshakes.accept(listener, self._shake_hands))
 
     def close(self) -> None:
-        """Accept nobody any more; handshakes that are not finished end."""
+        """Accept nobody any more; handshakes that are not finished end. Once closed, it does nothing."""
+        if self._listener.fileno() < 0:
+            return
+        # Else one that comes in this very turn would be accepted for a task that waits no more: an error in the log.
+        asyncio.get_running_loop().remove_reader(self._listener)
         self._accepting.cancel()
         self._listener.close()
 

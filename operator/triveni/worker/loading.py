@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from triveni.api.inference import Reason
 from triveni.mpc.architecture import Architecture
-from triveni.mpc.compile import CompileError
+from triveni.mpc.compile import CompileError, Compiler, compile_program
 from triveni.mpc.execute.machine import Machine, PeerLost
+from triveni.mpc.program import Program
 from triveni.mpc.prove import Unproven
 from triveni.mpc.randomness import EpochContext, Keystreams
 from triveni.worker.agreement import ProgramsDiffer, Stopped, agree
@@ -53,6 +54,7 @@ class Loaded:
 
 async def load(
     config: Config,
+    compiler: Compiler | None,
     architecture: Architecture,
     links: DataLinks,
     engine_thread: ThreadPoolExecutor,
@@ -60,11 +62,13 @@ async def load(
 ) -> Loaded:
     """Compile and prove in a thread of its own, agree on keys and make the machine on the engine's.
 
+    The program comes from the cache that is configured, or from `compiler`.
+
     Raises:
         Unusable: there is no proved program, the peers have another, or the epoch ends meanwhile.
     """
     try:
-        model = await _in_thread(lambda: prepare(architecture, config.protocol, config.cache, config.compile_timeout_s))
+        model = await _in_thread(lambda: prepare(architecture, _compile(config, compiler, architecture)))
         context = EpochContext(config.namespace, config.uid, config.epoch, model.digest)
 
         def make_machine() -> Machine:
@@ -88,9 +92,17 @@ async def load(
     return Loaded(model, machine, desk, engine)
 
 
+def _compile(config: Config, compiler: Compiler | None, architecture: Architecture) -> Program:
+    if config.cache is not None:
+        return compile_program(architecture, config.protocol, cache=config.cache, timeout=config.compile_timeout_s)
+    assert compiler is not None
+    return compiler.compile(architecture, config.compile_timeout_s)
+
+
 async def _in_thread(work: Callable[[], Result]) -> Result:
     """Do blocking work in a thread that does not keep the process from ending."""
     done: Future[Result] = Future()
+    done.set_running_or_notify_cancel()  # whoever waits may be cancelled; the result still has its place
 
     def run() -> None:
         try:

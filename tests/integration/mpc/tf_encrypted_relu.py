@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from triveni.mpc.compile.tfe import SecureNN, fixed64_ni, precision, secure_random, tf, tfe, v1
+from triveni.mpc.compile.tfe import SecureNN, fixed64_ni, precision, tf, tfe, v1
 
+secure_random = importlib.import_module("tf_encrypted.operations.secure_random.secure_random")
 securenn = importlib.import_module("tf_encrypted.protocol.securenn.securenn")
 
 ELEMENTS = 64

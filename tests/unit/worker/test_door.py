@@ -13,9 +13,9 @@ from tests.unit.worker.fronts import ROW_BYTES, Served, body_of, serving, tensor
 from triveni.identity.authority import Authority
 from triveni.identity.credentials import Credentials
 from triveni.identity.names import Identity
-from triveni.identity.tls import client_context
+from triveni.identity.tls import client_context, server_context
 from triveni.worker import door as module
-from triveni.worker.door import LINE_BYTES, LINES
+from triveni.worker.door import LINE_BYTES, LINES, Door, Visitors
 
 SOON_S = 30.0
 
@@ -308,3 +308,21 @@ def _rest(sock: socket.socket) -> bytes:
         return sock.recv(1)
     except ConnectionError:
         return b""
+
+
+async def test_a_connection_that_comes_in_the_turn_in_which_the_door_closes_is_no_error(
+    worker_credentials: list[Credentials],
+) -> None:
+    loop, problems = asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: problems.append(context["message"]))
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    visitors = Visitors(None, None)  # nobody gets that far
+    door = Door(listener, server_context(worker_credentials[0]), visitors)
+    for _ in range(3):  # until it waits for somebody
+        await asyncio.sleep(0)
+    with socket.create_connection(listener.getsockname()):
+        loop.call_soon(door.close)
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert problems == []

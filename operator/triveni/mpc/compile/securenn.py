@@ -18,6 +18,7 @@ from triveni.mpc.compile.tfe import (
     PLANE,
     WORD,
     DrawRecorder,
+    Key,
     OnlineTripleSource,
     PondMaskedTensor,
     PondPrivateTensor,
@@ -37,12 +38,12 @@ SIGN = 2**31
 
 
 class PairKeys:
-    """The keys of each two servers, as placeholders; a draw is made on both, or on one, and never twice."""
+    """The keys of each two servers; a draw is made on both, or on one, and never twice."""
 
     def __init__(self, devices: Sequence[str], recorder: DrawRecorder) -> None:
         self.devices = devices
         self.recorder = recorder
-        self._keys: dict[tuple[int, int, bool], tf.Tensor] = {}
+        self._keys: dict[tuple[int, int, bool], Key] = {}
         self._nonces: Iterator[int] = itertools.count()
 
     def draw(
@@ -57,11 +58,11 @@ class PairKeys:
         seed = self._seed(first, second, epoch=False)
         return self._at(first, second, lambda: BIT.tensor(self.recorder.bits(shape, seed)))
 
-    def _seed(self, first: int, second: int, *, epoch: bool) -> tf.Tensor:
+    def _seed(self, first: int, second: int, *, epoch: bool) -> Key:
         if (first, second, epoch) not in self._keys:
             key = self._keys[first, second, epoch] = self.recorder.secure_seed()
             if epoch:
-                self.recorder.epoch_keys.add(key.op.name)
+                self.recorder.epoch_keys.add(key.number)
         return self._keys[first, second, epoch] + next(self._nonces)
 
     def _at(self, first: int, second: int, sample: Callable[[], Any]) -> list[Any]:

@@ -9,12 +9,14 @@ let 0.9.1, written for TensorFlow 2.9, load on today's.
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import os
 import sys
 import types
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -33,7 +35,7 @@ for unused in ("convert", "keras"):
     sys.modules.setdefault(f"tf_encrypted.{unused}", types.ModuleType(f"tf_encrypted.{unused}"))
 
 import tf_encrypted as tfe
-import tf_encrypted.operations.secure_random.secure_random as secure_random
+import tf_encrypted.operations.secure_random as secure_random
 import tf_encrypted.protocol.pond as pond
 import tf_encrypted.protocol.protocol as tfe_protocol
 import tf_encrypted.tensor.fixed as fixed
@@ -56,33 +58,42 @@ WORD, PLANE, BIT = factories[64], factories[tf.int8], factories[tf.bool]
 Private: TypeAlias = Any
 
 
+@dataclass(frozen=True)
+class Key:
+    """A key that some servers share, or that one makes for itself; ``key + nonce`` names one of its draws.
+
+    No part of the graph: whoever runs a program derives its keystreams from numbers, not from seeds.
+    """
+
+    number: int
+    nonce: int = 0
+
+    def __add__(self, nonce: int) -> Key:
+        return replace(self, nonce=self.nonce + int(nonce))
+
+
 class DrawRecorder:
-    """Stands in for TF Encrypted's generator: each sample becomes a placeholder whose seed and range are kept."""
+    """Stands in for TF Encrypted's generator: each sample becomes a placeholder whose key and range are kept."""
 
     def __init__(self) -> None:
-        self.draws: dict[str, tuple[tf.Tensor, int, int]] = {}
-        self.epoch_keys: set[str] = set()
-        """Names of the keys whose draws are made once for an epoch."""
+        self.draws: dict[str, tuple[Key, int, int]] = {}
+        self.epoch_keys: set[int] = set()
+        """Numbers of the keys whose draws are made once for an epoch."""
+        self._numbers = itertools.count()
 
-    def secure_seed(self, name: str | None = None) -> tf.Tensor:
-        """A key that some servers share, or that one makes for itself."""
-        return v1.placeholder(tf.int64, [2], name=name or "key")
+    def secure_seed(self, name: str | None = None) -> Key:
+        """A new key."""
+        return Key(next(self._numbers))
 
-    def secure_seeded_random_uniform(
-        self, shape: Any, seed: tf.Tensor, minval: tf.Tensor, maxval: tf.Tensor, name: str | None = None
-    ) -> tf.Tensor:
+    def seeded_random_uniform(self, shape: Any, minval: int, maxval: int, dtype: Any, seed: Key) -> tf.Tensor:
         """One draw."""
-        static = tf.get_static_value(shape) if isinstance(shape, tf.Tensor) else shape
-        draw = v1.placeholder(minval.dtype, tf.TensorShape(static).as_list(), name="draw")
-        bounds = (int(tf.get_static_value(minval)), int(tf.get_static_value(maxval)))
-        self.draws[draw.op.name] = (seed, *bounds)
+        draw = v1.placeholder(dtype, tf.TensorShape(shape), name="draw")
+        self.draws[draw.op.name] = (seed, int(minval), int(maxval))
         return draw
 
-    def bits(self, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+    def bits(self, shape: Sequence[int], seed: Key) -> tf.Tensor:
         """One draw of bits, which its generator does not have."""
-        draw = v1.placeholder(tf.bool, list(shape), name="draw")
-        self.draws[draw.op.name] = (seed, 0, 2)
-        return draw
+        return self.seeded_random_uniform(shape, 0, 2, tf.bool, seed)
 
 
 def marker(op: str, inputs: Sequence[tf.Tensor], dtype: Any, shape: Sequence[int], **attrs: int) -> tf.Tensor:
@@ -96,7 +107,9 @@ def fresh_graph() -> DrawRecorder:
     """Have TF Encrypted build in the current graph, with no memory of graphs traced before; records its draws."""
     tfe_protocol.nodes.clear()
     recorder = DrawRecorder()
-    secure_random.secure_random_module = recorder
+    secure_random.supports_seeded_randomness = lambda: True
+    secure_random.secure_seed = recorder.secure_seed
+    secure_random.seeded_random_uniform = recorder.seeded_random_uniform
     tfe.set_config(tfe.RemoteConfig(OrderedDict((f"server{party}", f"party{party}:1") for party in range(3))))
     return recorder
 

@@ -129,40 +129,30 @@ class _Reader:
         self.epoch_keys = recorder.epoch_keys
         self.nodes: list[_Raw] = []
         self.number: dict[str, int] = {}
-        self.streams: dict[str, set[int]] = {}
+        self.streams: dict[int, set[int]] = {}
 
     def read(self, outputs: list[list[tf.Tensor]]) -> _RawProgram:
         tensors = [tensor for shares in outputs for tensor in shares]
         order = _depth_first(tensors)
         for tensor in order:
             if tensor.op.name in self.draws:
-                self.streams.setdefault(self._key(tensor)[0], set()).add(_party(tensor.op))
+                self.streams.setdefault(self.draws[tensor.op.name][0].number, set()).add(_party(tensor.op))
         for tensor in order:
             self.number[tensor.name] = len(self.nodes)
             self.nodes.append(self._node(tensor))
         return _RawProgram(self.nodes, [[self.number[t.name] for t in shares] for shares in outputs])
-
-    def _key(self, tensor: tf.Tensor) -> tuple[str, int]:
-        """The placeholder of a draw's key and the nonce that was added to it."""
-        operation, nonce = self.draws[tensor.op.name][0].op, 0
-        while operation.type == "AddV2":
-            nonce += int(tf.get_static_value(operation.inputs[1]).reshape(-1)[0])
-            operation = operation.inputs[0].op
-        if operation.type != "Placeholder":
-            raise Untraceable(f"a key made by {operation.type}")
-        return operation.name, nonce
 
     def _node(self, tensor: tf.Tensor) -> _Raw:
         operation = tensor.op
         op, attrs, inputs = self._operation(tensor)
         draw = secret = None
         if op == "draw":
-            key, nonce = self._key(tensor)
-            if self.draws[operation.name][1:] != _FULL_RANGE[tensor.dtype]:
-                raise Untraceable(f"a draw of {tensor.dtype} in {self.draws[operation.name][1:]}, not its full range")
+            key, *bounds = self.draws[operation.name]
+            if tuple(bounds) != _FULL_RANGE[tensor.dtype]:
+                raise Untraceable(f"a draw of {tensor.dtype} in {bounds}, not its full range")
             # Differs for every (key, nonce); `passes.number_draws` then gives all keys of the same holders one stream.
-            number = list(self.streams).index(key) * 2**32 + nonce
-            draw = Draw(tuple(sorted(self.streams[key])), number, key in self.epoch_keys)
+            number = list(self.streams).index(key.number) * 2**32 + key.nonce
+            draw = Draw(tuple(sorted(self.streams[key.number])), number, key.number in self.epoch_keys)
         elif op == "input":
             _, _, component, name = operation.name.split("/", 3)
             secret = Input(name, int(component))
