@@ -51,11 +51,11 @@ class Needs(StrEnum):
 NEEDS = {
     "docs/start.md": Needs.OPERATOR,
     "docs/metrics.md": Needs.OPERATOR,
+    "docs/clients/command-line.md": Needs.MODEL,
     "docs/science/from-keras.md": Needs.MODEL,
     "docs/science/quota.md": Needs.MODEL,
-    "docs/clients/command-line.md": Needs.MODEL,
-    "docs/runbook.md": Needs.MODEL,
     "docs/operations.md": Needs.MODEL,
+    "docs/runbook.md": Needs.MODEL,
     "docs/platform/day-2.md": Needs.MODEL,
     "README.md": Needs.NOTHING,
     "charts/triveni/README.md": Needs.NOTHING,

@@ -83,10 +83,12 @@ class Models:
         return found
 
     def until_ready(self, name: str = "mnist", epoch: int = 1, seconds: float = READY_S) -> dict[str, Any]:
-        """Wait until it serves, in this epoch or a later one; its status."""
+        """Wait until it serves as its spec is now, in this epoch or a later one; its status."""
 
         def serves() -> dict[str, Any]:
-            status = self.status(name)
+            model = self.kubectl.get("securemodel", name)
+            status: dict[str, Any] = model.get("status", {})
+            assert status.get("observedGeneration") == model["metadata"]["generation"], "its spec has not been seen"
             ready = [c for c in status.get("conditions", []) if c["type"] == "Ready"]
             assert ready, "no conditions yet"
             assert (ready[0]["status"], status["epoch"]["number"] >= epoch) == ("True", True), ready

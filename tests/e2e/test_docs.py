@@ -61,9 +61,7 @@ class Reader:
         if not self.kubectl.exists("namespace", MODELS):
             self.kubectl("create", "namespace", MODELS)
         models = Models(self.kubectl.within(MODELS))
-        self.kubectl.within(MODELS)("delete", "securemodels", "--all")
-        models.until_gone()
-        models.apply(mnist(requestQuota=100))
+        models.apply(mnist(requestQuota=100, suspend=False))  # the one that the last page left, if it left one
         models.until_ready()
 
     def clear(self) -> None:
