@@ -61,6 +61,7 @@ class Reader:
         if not self.kubectl.exists("namespace", MODELS):
             self.kubectl("create", "namespace", MODELS)
         models = Models(self.kubectl.within(MODELS))
+        models.kubectl("delete", "securemodels", "--field-selector=metadata.name!=mnist")
         models.apply(mnist(requestQuota=100, suspend=False))  # the one that the last page left, if it left one
         models.until_ready()
 
