@@ -20,11 +20,11 @@ from tests.e2e.waiting import eventually, throughout
 REFUSED = [case for case in bad_specs() if case.refused]
 TOLD = [case for case in bad_specs() if case.expected]
 
-AT_ONCE = 8
+AT_ONCE = 4
 """SecureModels whose workers and sharing jobs start at the same time."""
 
 TOLD_S = 240
-"""Seconds from `kubectl apply` until all of them say what is wrong, at most: it is a small machine for 32 pods."""
+"""Seconds from `kubectl apply` until all of them say what is wrong, at most: it is a small machine for 16 pods."""
 
 
 @pytest.fixture(scope="module")
