@@ -76,19 +76,20 @@ run: setup ## serve the MNIST example on this machine until its quota is reached
 # The last tier wants a cluster: where none can come up that is said loudly, and it is an error in CI.
 TIERS := tests/unit tests/integration
 pytest = $(BIN)/python -m pytest $(1) $(ARGS) || [ $$? = 5 ]  # which says that ARGS leave out all of them
+pytest_tiers = $(call pytest,$(TIERS) --numprocesses=2 --dist=loadgroup)
 
 test: setup lint docs ## lint, the docs, then every tier of tests that can run here (ARGS="-k quota")
 	@for tier in $(TIERS); do echo "==> tier $${tier#tests/}: runs"; done
 	@if why=$$($(CLUSTER) check 2>&1); then \
 	    echo '==> tier e2e: runs, after these'; \
 	    $(CLUSTER) prepare; \
-	    $(call pytest,$(TIERS) --numprocesses=2 --dist=loadgroup); \
+	    $(pytest_tiers); \
 	    $(call pytest,tests/e2e); \
 	elif [ "$${CI:-}" = true ]; then \
 	    printf '\033[1;31m==> TIER e2e CANNOT RUN: %s\033[0m\n' "$$why" >&2; exit 1; \
 	else \
 	    printf '\033[1;33m==> TIER e2e DOES NOT RUN: %s\033[0m\n' "$$why"; \
-	    $(call pytest,$(TIERS) --numprocesses=2 --dist=loadgroup); \
+	    $(pytest_tiers); \
 	fi
 
 e2e: setup ## the tests on a cluster alone: it comes up, and goes down whatever happens (ARGS="-k quota")

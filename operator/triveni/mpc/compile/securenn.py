@@ -60,9 +60,7 @@ class PairKeys:
 
     def _seed(self, first: int, second: int, *, epoch: bool) -> Key:
         if (first, second, epoch) not in self._keys:
-            key = self._keys[first, second, epoch] = self.recorder.secure_seed()
-            if epoch:
-                self.recorder.epoch_keys.add(key.number)
+            self._keys[first, second, epoch] = self.recorder.secure_seed(epoch=epoch)
         return self._keys[first, second, epoch] + next(self._nonces)
 
     def _at(self, first: int, second: int, sample: Callable[[], Any]) -> list[Any]:

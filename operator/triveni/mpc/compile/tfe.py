@@ -66,6 +66,8 @@ class Key:
     """
 
     number: int
+    epoch: bool
+    """Whether its draws are made once for an epoch, not anew for each run."""
     nonce: int = 0
 
     def __add__(self, nonce: int) -> Key:
@@ -77,13 +79,11 @@ class DrawRecorder:
 
     def __init__(self) -> None:
         self.draws: dict[str, tuple[Key, int, int]] = {}
-        self.epoch_keys: set[int] = set()
-        """Numbers of the keys whose draws are made once for an epoch."""
         self._numbers = itertools.count()
 
-    def secure_seed(self, name: str | None = None) -> Key:
+    def secure_seed(self, name: str | None = None, *, epoch: bool = False) -> Key:
         """A new key."""
-        return Key(next(self._numbers))
+        return Key(next(self._numbers), epoch)
 
     def seeded_random_uniform(self, shape: Any, minval: int, maxval: int, dtype: Any, seed: Key) -> tf.Tensor:
         """One draw."""

@@ -126,7 +126,6 @@ class _Reader:
 
     def __init__(self, recorder: DrawRecorder) -> None:
         self.draws = recorder.draws
-        self.epoch_keys = recorder.epoch_keys
         self.nodes: list[_Raw] = []
         self.number: dict[str, int] = {}
         self.streams: dict[int, set[int]] = {}
@@ -152,7 +151,7 @@ class _Reader:
                 raise Untraceable(f"a draw of {tensor.dtype} in {bounds}, not its full range")
             # Differs for every (key, nonce); `passes.number_draws` then gives all keys of the same holders one stream.
             number = list(self.streams).index(key.number) * 2**32 + key.nonce
-            draw = Draw(tuple(sorted(self.streams[key.number])), number, key.number in self.epoch_keys)
+            draw = Draw(tuple(sorted(self.streams[key.number])), number, key.epoch)
         elif op == "input":
             _, _, component, name = operation.name.split("/", 3)
             secret = Input(name, int(component))
