@@ -11,9 +11,8 @@ from typing import TypeVar
 
 from triveni.api.inference import Reason
 from triveni.mpc.architecture import Architecture
-from triveni.mpc.compile import CompileError, Compiler, compile_program
+from triveni.mpc.compile import CompileError
 from triveni.mpc.execute.machine import Machine, PeerLost
-from triveni.mpc.program import Program
 from triveni.mpc.prove import Unproven
 from triveni.mpc.randomness import EpochContext, Keystreams
 from triveni.worker.agreement import ProgramsDiffer, Stopped, agree
@@ -54,7 +53,6 @@ class Loaded:
 
 async def load(
     config: Config,
-    compiler: Compiler | None,
     architecture: Architecture,
     links: DataLinks,
     engine_thread: ThreadPoolExecutor,
@@ -62,13 +60,11 @@ async def load(
 ) -> Loaded:
     """Compile and prove in a thread of its own, agree on keys and make the machine on the engine's.
 
-    The program comes from the cache that is configured, or from `compiler`.
-
     Raises:
         Unusable: there is no proved program, the peers have another, or the epoch ends meanwhile.
     """
     try:
-        model = await _in_thread(lambda: prepare(architecture, _compile(config, compiler, architecture)))
+        model = await _in_thread(lambda: prepare(architecture, config.protocol, config.cache, config.compile_timeout_s))
         context = EpochContext(config.namespace, config.uid, config.epoch, model.digest)
 
         def make_machine() -> Machine:
@@ -90,13 +86,6 @@ async def load(
     engine = Engine(config.party, machine, links, desk, config.max_rows)
     desk.wake = engine.wake
     return Loaded(model, machine, desk, engine)
-
-
-def _compile(config: Config, compiler: Compiler | None, architecture: Architecture) -> Program:
-    if config.cache is not None:
-        return compile_program(architecture, config.protocol, cache=config.cache, timeout=config.compile_timeout_s)
-    assert compiler is not None
-    return compiler.compile(architecture, config.compile_timeout_s)
 
 
 async def _in_thread(work: Callable[[], Result]) -> Result:

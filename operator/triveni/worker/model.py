@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from triveni.api.inference import DATATYPE, Reason, Tensor
 from triveni.mpc.architecture import Architecture, InvalidArchitecture
+from triveni.mpc.compile import compile_program
 from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.input_range import InputRange
 from triveni.mpc.program import Program
@@ -107,12 +109,14 @@ def read_inputs(document: Mapping[str, Any]) -> InputRange | None:
         raise Refused(Reason.MALFORMED, f"input_range: {error}") from None
 
 
-def prepare(architecture: Architecture, program: Program) -> Model:
-    """Prove the program of an architecture, whoever compiled it. Blocks for most of a second.
+def prepare(architecture: Architecture, protocol: str, cache: Path | None, timeout_s: float) -> Model:
+    """Compile an architecture and prove the program. Blocks for seconds.
 
     Raises:
-        Unproven: nothing shows that it keeps the secrets.
+        CompileError: there is no program.
+        Unproven: there is one, but nothing shows that it keeps the secrets.
     """
+    program = compile_program(architecture, protocol, cache=cache, timeout=timeout_s)
     require_proof(program)
     return Model(architecture, program, Schedule(program).cost(), program.digest)
 

@@ -16,7 +16,6 @@ from triveni.api.inference import Reason, Tensor
 from triveni.identity.credentials import Credentials
 from triveni.identity.tls import InvalidCredentials, client_context, server_context
 from triveni.mpc.architecture import Architecture
-from triveni.mpc.compile import CompileError, Compiler
 from triveni.mpc.input_range import InputRange
 from triveni.worker import model as models
 from triveni.worker.admission import MAX_REQUESTS
@@ -74,7 +73,6 @@ class Service:
         self._sharing: str | None = None
         self._inputs: InputRange | None = None
         self._preparing: asyncio.Task[Loaded] | None = None
-        self._compiler: Compiler | None = None
         self._loaded: Loaded | None = None
         self._loading = False
         self._engine_ended: Future[Ending] | None = None
@@ -89,8 +87,6 @@ class Service:
             life.add_done_callback(self._life_ended)
         except CannotListen as error:
             self.end(Ending(EndReason.CANNOT_LISTEN, str(error)))
-        except CompileError as error:
-            self.end(Ending(EndReason.COMPILE_FAILED, str(error)))
         except InvalidCredentials as error:
             self.end(Ending(EndReason.INVALID_CREDENTIALS, str(error)))
         except OSError as error:
@@ -140,9 +136,6 @@ class Service:
             front.close()
             raise
         await self._front.start(front, accepting)
-        if config.cache is None:
-            # Ahead of its architecture: it loads TensorFlow while the peers and the sharing job are on their way.
-            self._compiler = Compiler(config.protocol)
         self._log.info("listening", clients=str(config.listen), workers=str(config.peer_listen))
         return Meeting(config.identity, peers, config.peers, accepting, connecting, self._log)
 
@@ -187,9 +180,7 @@ class Service:
         assert self._links is not None
         self._advance(State.COMPILING)
         try:
-            loaded = await load(
-                self._config, self._compiler, architecture, self._links, self._engine_thread, self._ending.done
-            )
+            loaded = await load(self._config, architecture, self._links, self._engine_thread, self._ending.done)
         except Unusable as error:
             if error.reason is not None:
                 self.end(Ending(error.reason, error.message))
@@ -388,8 +379,6 @@ class Service:
 
     async def _stop_engine(self, ending: Ending) -> Ending:
         """Wait for the current run; the reason why it really ended."""
-        if self._compiler is not None:
-            self._compiler.end()
         if self._preparing is not None:
             self._preparing.cancel()
         if self._engine_ended is not None and not self._engine_ended.done():

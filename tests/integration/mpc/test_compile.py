@@ -18,7 +18,7 @@ from tests.integration.mpc.keras_nets import BOUNDS, NETS
 from triveni.mpc.affine import Affine
 from triveni.mpc.answer import finished
 from triveni.mpc.architecture import Architecture, Dense, DepthwiseConv2D
-from triveni.mpc.compile import CompileError, Compiler, compile_program
+from triveni.mpc.compile import CompileError, compile_program
 from triveni.mpc.execute.interpret import evaluate_all
 from triveni.mpc.fixedpoint import fixed_point
 from triveni.mpc.lowering import lower
@@ -145,27 +145,14 @@ def test_a_cached_program_is_read_and_a_damaged_one_is_made_anew(tmp_path: Path)
     assert compile_program(architecture, cache=tmp_path, timeout=120).digest == first.digest
 
 
-def test_a_compiler_that_was_started_ahead_gives_the_same_program(tmp_path: Path) -> None:
-    architecture = Architecture((3,), (Dense("a", 2),))
-    ahead = Compiler("ABY3")
-    assert compile_program(architecture, cache=tmp_path, timeout=120).digest == ahead.compile(architecture).digest
-
-
-def test_a_compiler_that_is_ended_gives_none() -> None:
-    compiler = Compiler("SecureNN")
-    compiler.end()
-    with pytest.raises(CompileError, match="killed by signal 9"):
-        compiler.compile(Architecture((3,), (Dense("a", 2),)))
-
-
-def test_what_cannot_be_compiled_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_what_cannot_be_compiled_is_said_in_a_sentence() -> None:
     too_large = Architecture((3, 3, 1500), (DepthwiseConv2D("d", (3, 3)),))
     with pytest.raises(CompileError, match="layer 'd': it is computed with more than"):
-        Compiler("ABY3").compile(too_large, timeout=120)
+        compile_program(too_large, timeout=120)
     with pytest.raises(CompileError, match="protocol 'Shamir' is not built; ABY3, SecureNN is"):
-        compile_program(too_large, "Shamir", cache=tmp_path)
+        compile_program(too_large, "Shamir")
     with pytest.raises(CompileError, match="no result within 0 seconds"):
-        compile_program(too_large, cache=tmp_path, timeout=0)
+        compile_program(Architecture((3,), (Dense("a", 2),)), timeout=0)
 
 
 def test_a_compiler_that_is_killed_is_said_to_have_been_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +162,7 @@ def test_a_compiler_that_is_killed_is_said_to_have_been_killed(tmp_path: Path, m
     killed.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(killed))
     with pytest.raises(CompileError, match="killed by signal 9, most likely for want of memory"):
-        Compiler("ABY3").compile(Architecture((3,), (Dense("a", 2),)), timeout=120)
+        compile_program(Architecture((3,), (Dense("a", 2),)), timeout=120)
 
 
 def test_each_pass_makes_the_program_cheaper_or_leaves_its_cost(traced_example: Program) -> None:

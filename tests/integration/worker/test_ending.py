@@ -38,10 +38,6 @@ async def all_terminate(epoch: Epoch, directory: Path, number: int = signal.SIGT
     check_clean(epoch, directory)
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 @pytest.mark.parametrize("number", SIGNALS)
 async def test_a_signal_at_the_very_start_is_not_lost(make_epoch: MakeEpoch, tmp_path: Path, number: int) -> None:
     epoch = await make_epoch()
@@ -66,24 +62,6 @@ async def test_a_signal_while_the_architecture_is_waited_for(make_epoch: MakeEpo
     for worker in epoch.workers.values():
         await worker.logged("state", state="WaitingForArchitecture")
     await all_terminate(epoch, tmp_path)
-
-
-async def test_a_worker_without_a_cache_loads_its_compiler_while_it_waits_and_leaves_none_behind(
-    make_epoch: MakeEpoch, tmp_path: Path
-) -> None:
-    epoch = await make_epoch()
-    epoch.configs[0]["cache"] = None
-    await epoch.start()
-    for worker in epoch.workers.values():
-        await worker.logged("state", state="WaitingForArchitecture")
-    compilers, *others = [children(worker.process.pid) for worker in epoch.workers.values()]
-    assert others == [[], []]
-    (command,) = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in compilers]  # noqa: ASYNC240
-    assert b"triveni.mpc.compile" in command
-    await all_terminate(epoch, tmp_path)
-    async with asyncio.timeout(5):
-        while any(Path(f"/proc/{pid}").exists() for pid in compilers):  # noqa: ASYNC110, ASYNC240
-            await asyncio.sleep(0.01)
 
 
 async def test_a_signal_while_one_compiles_and_the_others_wait_for_its_keys(

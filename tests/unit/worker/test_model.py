@@ -105,9 +105,10 @@ def test_a_program_that_is_not_proved_is_not_used(monkeypatch: pytest.MonkeyPatc
         assert program is PROGRAM
         raise Unproven
 
+    monkeypatch.setattr(module, "compile_program", lambda *_args, **_options: PROGRAM)
     monkeypatch.setattr(module, "require_proof", refuse)
     with pytest.raises(Unproven):
-        prepare(ARCHITECTURE, PROGRAM)
+        prepare(ARCHITECTURE, "ABY3", None, 1.0)
 
 
 def test_a_worker_takes_its_two_components_of_each_weight() -> None:

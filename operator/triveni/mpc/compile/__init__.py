@@ -4,6 +4,6 @@ TensorFlow takes half a gigabyte and seconds to load, so it runs in a process of
 in a cache under the digest of all that it depends on; whoever uses a program proves it again, cached or not.
 """
 
-from triveni.mpc.compile.driver import COMPILER, CompileError, Compiler, compile_program
+from triveni.mpc.compile.driver import COMPILER, CompileError, compile_program
 
-__all__ = ["COMPILER", "CompileError", "Compiler", "compile_program"]
+__all__ = ["COMPILER", "CompileError", "compile_program"]

@@ -57,59 +57,8 @@ def _version(name: str) -> str:
 COMPILER = _compiler()
 
 
-class Compiler:
-    """The compiler's process, good for one program. It loads TensorFlow at once, before it is told what to compile.
-
-    Raises:
-        CompileError: an unknown protocol, or no process can be had.
-    """
-
-    def __init__(self, protocol: str) -> None:
-        if protocol not in PROTOCOLS:
-            raise CompileError(f"protocol {protocol!r} is not built; {', '.join(PROTOCOLS)} is")
-        self._protocol = protocol
-        command = [sys.executable, "-m", "triveni.mpc.compile", protocol]
-        pipe = subprocess.PIPE
-        try:
-            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
-        except OSError as error:
-            raise CompileError(f"the compiler cannot be started: {error.strerror}") from error
-
-    def compile(self, architecture: Architecture, timeout: float = 300) -> Program:
-        """The optimised program, proved. Blocks for some seconds, for `timeout` seconds at most; ends the process.
-
-        Raises:
-            CompileError: as `compile_program`.
-        """
-        return _checked(self._output(architecture, timeout), architecture, self._protocol)
-
-    def end(self) -> None:
-        """End the process, if it has not ended yet; whoever waits for its program gets a `CompileError`."""
-        self._process.kill()
-
-    def _output(self, architecture: Architecture, timeout: float) -> bytes:
-        timeout = max(timeout, 0.0)
-        with self._process as process:
-            try:
-                output, errors = process.communicate(architecture.to_json(), timeout)
-            except subprocess.TimeoutExpired as error:
-                raise CompileError(f"no result within {timeout:.0f} seconds") from error
-            finally:
-                process.kill()
-        if process.returncode < 0:
-            # What it wrote last has nothing to do with its end.
-            raise CompileError(
-                f"the compiler was killed by signal {-process.returncode}, most likely for want of memory; "
-                "give it some 600 MB"
-            )
-        if process.returncode:
-            lines = errors.decode(errors="replace").strip().splitlines()
-            raise CompileError(lines[-1] if lines else f"the compiler ended with exit code {process.returncode}")
-        return output
-
-
 def compile_program(
-    architecture: Architecture, protocol: str = "ABY3", *, cache: Path, timeout: float = 300
+    architecture: Architecture, protocol: str = "ABY3", *, cache: Path | None = None, timeout: float = 300
 ) -> Program:
     """The optimised program of an architecture, proved when it was compiled; whoever runs it proves it again.
 
@@ -120,13 +69,17 @@ def compile_program(
         CompileError: an unknown protocol, a layer that cannot be compiled, a program that cannot be proved, no
             TensorFlow here, or no result in time.
     """
+    if protocol not in PROTOCOLS:
+        raise CompileError(f"protocol {protocol!r} is not built; {', '.join(PROTOCOLS)} is")
     deadline = time.monotonic() + timeout
+    if cache is None:
+        return _checked(_run(architecture, protocol, timeout), architecture, protocol)
     cache.mkdir(parents=True, exist_ok=True)
     path = cached_at(cache, architecture, protocol)
     with _lock(path.with_suffix("").with_suffix(".lock"), deadline):
         cached = _cached(path, architecture, protocol)
         if cached is None:
-            data = Compiler(protocol)._output(architecture, deadline - time.monotonic())
+            data = _run(architecture, protocol, deadline - time.monotonic())
             cached = _checked(data, architecture, protocol)
             _write(path, data)
     return cached
@@ -153,6 +106,25 @@ def _checked(data: bytes, architecture: Architecture, protocol: str) -> Program:
     if (program.architecture_digest, program.protocol, program.compiler) != (architecture.digest, protocol, COMPILER):
         raise CompileError("the program is of another architecture, protocol or compiler")
     return program
+
+
+def _run(architecture: Architecture, protocol: str, timeout: float) -> bytes:
+    command = [sys.executable, "-m", "triveni.mpc.compile", protocol]
+    try:
+        done = subprocess.run(
+            command, input=architecture.to_json(), capture_output=True, timeout=max(timeout, 0.0), check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CompileError(f"no result within {timeout:.0f} seconds") from error
+    if done.returncode < 0:
+        # What it wrote last has nothing to do with its end.
+        raise CompileError(
+            f"the compiler was killed by signal {-done.returncode}, most likely for want of memory; give it some 600 MB"
+        )
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise CompileError(lines[-1] if lines else f"the compiler ended with exit code {done.returncode}")
+    return done.stdout
 
 
 def _write(path: Path, data: bytes) -> None:
