@@ -218,8 +218,8 @@ async def test_a_worker_with_a_smaller_grant_ends_the_epoch_rather_than_pass_it(
     assert (await three.ending(smaller)).reason is EndReason.ORDER_BEYOND_GRANT
     assert three.desks[smaller].count.admitted == 0
     three.links[smaller].cut()
-    assert all(isinstance(end, Refused) for end in await three.erased(*together))
     assert (await three.ending(0)).reason is EndReason.PEER_LOST
+    assert all(isinstance(end, Refused) for end in await three.erased(*together))
 
 
 async def test_the_current_run_is_completed_before_a_worker_ends(workers: MakeWorkers) -> None:
