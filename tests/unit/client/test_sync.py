@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -18,22 +18,23 @@ ONE = np.arange(6.0).reshape(INPUT_SHAPE)
 
 @pytest.fixture
 def workers() -> Iterator[Workers]:
-    """Three workers on a loop in another thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+    """Three workers on a loop in another thread, which leaves no task behind."""
+    ready: Future[tuple[Workers, Callable[[], object]]] = Future()
 
-    def run(work):  # type: ignore[no-untyped-def]
-        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+    async def serve() -> None:
+        over, loop = asyncio.Event(), asyncio.get_running_loop()
+        async with three_workers() as serving:
+            ready.set_result((serving, lambda: loop.call_soon_threadsafe(over.set)))
+            await over.wait()
 
-    serving = three_workers()
-    try:
-        yield run(serving.__aenter__())
-        run(serving.__aexit__(None, None, None))
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(asyncio.run, serve())
+        serving, end = ready.result(20)
+        try:
+            yield serving
+        finally:
+            end()
+            served.result(20)
 
 
 def test_it_answers_as_the_plain_model(workers: Workers) -> None:

@@ -360,6 +360,9 @@ async def test_a_fault_of_the_machine_is_raised_and_no_answer_is_counted(workers
     with pytest.raises(ZeroDivisionError):
         await three.ending(1)
     assert three.desks[1].count.answered == 0
+    three.links[1].cut()  # as its process would, when it ends
+    for position in (0, 2):
+        assert (await three.ending(position)).reason is EndReason.PEER_LOST
     assert isinstance((await three.erased(asking))[1], Refused)
 
 
