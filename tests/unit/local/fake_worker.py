@@ -61,6 +61,10 @@ async def serve(config: dict[str, Any], end: str, answers: int) -> str:
             except TimeoutError:
                 return
 
+    async def vanishing() -> None:
+        """Wait until all that are to be killed are about to be."""
+        await until(lambda: len(list(Path(config["report"]).parent.glob("vanishing-*"))) == config["killed"])
+
     app = web.Application()
     app.router.add_get("/triveni/v1/status", status)
     runner = web.AppRunner(app)
@@ -81,11 +85,12 @@ async def serve(config: dict[str, Any], end: str, answers: int) -> str:
     if end == "kill":
         # When three vanish at once, the runner has to know what each had answered for the test to know it.
         (Path(config["report"]).parent / f"vanishing-{config['party']}").touch()
-        await until(lambda: len(list(Path(config["report"]).parent.glob("vanishing-*"))) == config["killed"])
+        await vanishing()
         os.kill(os.getpid(), signal.SIGKILL)
     if end in ("wait", "hang"):
         await terminated.wait()
         return "Terminated"
+    await vanishing()  # a loss comes after what was lost
     await asyncio.sleep(0.1)
     await runner.cleanup()
     return {"quota": "QuotaReached", "lost": "PeerLost"}[end]
