@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,15 +39,19 @@ def test_a_model_is_fetched_from_a_store_whose_connection_breaks(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     content = MODEL.read_bytes()
     digest = f", digest: 'sha256:{hashlib.sha256(content).hexdigest()}'"
-    with running(tmp_path / "store") as store, breaking_in_thread(store, [20_000]) as endpoint:
+    go_on = threading.Event()
+    with running(tmp_path / "store") as store, breaking_in_thread(store, [20_000], go_on) as endpoint:
         store.put("mnist.keras", content)
         fields = f"endpoint: '{endpoint}', bucket: models, key: mnist.keras, region: {REGION}"
         path = manifest(tmp_path, f"{{s3: {{{fields}, credentialsSecret: {{name: store}}}}}}", digest)
         run = triveni_run(path, "--predict", *DIGITS)
+        run.read_to("^  start three workers ")  # a fetch that ends before that is no step of its own
+        go_on.set()
         assert run.end() == 0
     text = "\n".join(run.lines)
     assert run.served == [1, 2]
     assert re.search(r"^  the connection broke \(.*\) after 0\.0 MB; trying again$", text, re.MULTILINE)
+    assert re.search(r"^  fetch the model +\d+\.\d s$", text, re.MULTILINE)
     assert "Plain Keras is not compared: the model is not a .keras file on this machine" in text
     assert SECRET not in text
     assert run.left() == []

@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -104,14 +104,14 @@ def _wait(store: Store, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def breaking_in_thread(store: Store, after: list[int]) -> Iterator[str]:
-    """The same as `breaking`, for a test that is no coroutine."""
+def breaking_in_thread(store: Store, after: list[int], go_on: threading.Event) -> Iterator[str]:
+    """The same as `breaking`, for a test that is no coroutine; what comes after the breaks waits for `go_on`."""
     started: queue.Queue[str] = queue.Queue()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with breaking(store, after) as endpoint:
+        async with breaking(store, after, lambda: asyncio.to_thread(go_on.wait, READY_SECONDS)) as endpoint:
             started.put(endpoint)
             await stop.wait()
 
@@ -126,11 +126,15 @@ def breaking_in_thread(store: Store, after: list[int]) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def breaking(store: Store, after: list[int]) -> AsyncIterator[str]:
+async def breaking(
+    store: Store, after: list[int], go_on: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
+) -> AsyncIterator[str]:
     """An endpoint in front of a store whose connections break, the next one after so many bytes of the answer."""
     parts = urlsplit(store.endpoint)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not after:
+            await go_on()
         left = after.pop(0) if after else 2**40
         there, back = await asyncio.open_connection(parts.hostname, parts.port)
         try:
